@@ -1,0 +1,1 @@
+"""What an image of anatomy is, and how to make one. Importing this loads no bpy, ray or torch."""

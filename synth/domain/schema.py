@@ -1,0 +1,167 @@
+"""The Parquet schema of a shard, its version, and the one place where rows are packed and decoded.
+
+docs/formats.md describes it for readers of other languages.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synth.domain.anatomy import Anatomy
+
+SCHEMA_VERSION = 1
+DEPTH_UNIT_MM = 0.1  # one step of the uint16 depth and thickness columns; 0 is background
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Decoded rows of one anatomy: N patches with their landmarks.
+
+    sample_id: (N,) int64
+    packed: (N, silhouette_bytes) uint8, np.packbits of the flattened silhouettes, most significant bit first
+    depth_mm: (N, H, W) float32, 0 = background; None where unknown (2D images)
+    landmarks: (N, K, 3) float32: patch px, patch px, depth mm; NaN = not annotated or unknown
+    visible: (N, K) uint8, the codes of anatomy.py
+    pixel_mm: (N, 2) float32, size of a patch pixel in mm (x, y); NaN where spacing is unknown
+    parameters: (N, P) float32 shape and pose parameters, named by the footer; P = 0 in a study
+    joints: (N, J, 3) float32 every joint of the rig in patient mm; J = 0 in a study
+    case, subject: (N,) str; to_source (N, 2, 3), to_patient (N, 3, 4) float64: studies only, else None
+    """
+
+    sample_id: NDArray[np.int64]
+    packed: NDArray[np.uint8]
+    depth_mm: NDArray[np.float32] | None
+    landmarks: NDArray[np.float32]
+    visible: NDArray[np.uint8]
+    pixel_mm: NDArray[np.float32]
+    parameters: NDArray[np.float32]
+    joints: NDArray[np.float32]
+    case: tuple[str, ...] | None = None
+    subject: tuple[str, ...] | None = None
+    to_source: NDArray[np.float64] | None = None
+    to_patient: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sample_id)
+
+
+def pack_silhouettes(silhouettes: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(N, ceil(H*W/8)) uint8 of boolean (N, H, W): flattened row by row, most significant bit first."""
+    return np.packbits(silhouettes.reshape(len(silhouettes), -1), axis=1)
+
+
+def unpack_silhouettes(packed: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean (N, H, W) of packed rows: the inverse of pack_silhouettes."""
+    height, width = size
+    bits = np.unpackbits(packed, axis=1, count=height * width)
+    return bits.reshape(-1, height, width).astype(bool)
+
+
+def to_table(samples: Samples, metadata: dict[str, str]) -> pa.Table:
+    """The samples as an Arrow table; `metadata` goes to the schema (footer). Columns as in docs/formats.md."""
+    columns: dict[str, pa.Array] = {
+        "sample_id": pa.array(samples.sample_id),
+        "silhouette": _binary(samples.packed),
+    }
+    if samples.depth_mm is not None:
+        columns["depth"] = _binary(_quantise(samples.depth_mm))
+    for name in ("landmarks", "visible", "pixel_mm", "parameters", "joints"):
+        values = getattr(samples, name)
+        if values[0].size:  # a study has no parameters and no joints; Arrow has no lists of width 0
+            columns[name] = _numbers(values)
+    if samples.case is not None:
+        assert samples.subject is not None and samples.to_source is not None and samples.to_patient is not None
+        columns["case"] = pa.array(samples.case, pa.string())
+        columns["subject"] = pa.array(samples.subject, pa.string())
+        columns["to_source"] = _numbers(samples.to_source)
+        columns["to_patient"] = _numbers(samples.to_patient)
+    table = pa.table(columns)
+    return table.replace_schema_metadata({"synthmark.schema_version": str(SCHEMA_VERSION), **metadata})
+
+
+def columns_of(*, depth: bool, study: bool) -> list[str]:
+    """The columns to read: depth only when it is wanted, so that training on silhouettes never reads it."""
+    columns = ["sample_id", "silhouette", "landmarks", "visible", "pixel_mm", "parameters", "joints"]
+    return columns + ["depth"] * depth + ["case", "subject", "to_source", "to_patient"] * study
+
+
+def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
+    """Decode a table of `anatomy`; a missing depth column gives depth_mm None.
+
+    Raises: ValueError where the patch or landmark sizes are those of another anatomy.
+    """
+    packed = _bytes(table, "silhouette")
+    if packed.shape[1] != anatomy.silhouette_bytes:
+        raise ValueError(
+            f"silhouettes hold {packed.shape[1]} bytes; {anatomy.name} needs {anatomy.silhouette_bytes}: "
+            "this data is of another anatomy"
+        )
+    names = table.column_names
+    depth = None
+    if "depth" in names:
+        steps = _bytes(table, "depth").view("<u2").reshape(-1, *anatomy.size)
+        depth = steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM)
+    study = "case" in names
+    count = len(table)
+    return Samples(
+        sample_id=np.asarray(table["sample_id"].to_numpy(), np.int64),
+        packed=packed,
+        depth_mm=depth,
+        landmarks=_floats(table, "landmarks").reshape(count, anatomy.num_landmarks, 3),
+        visible=np.asarray(_floats(table, "visible"), np.uint8),
+        pixel_mm=_floats(table, "pixel_mm"),
+        parameters=_floats(table, "parameters"),
+        joints=_floats(table, "joints").reshape(count, -1, 3),
+        case=tuple(table["case"].to_pylist()) if study else None,
+        subject=tuple(table["subject"].to_pylist()) if study else None,
+        to_source=_doubles(table, "to_source", (2, 3)) if study else None,
+        to_patient=_doubles(table, "to_patient", (3, 4)) if study else None,
+    )
+
+
+def _quantise(depth_mm: NDArray[np.float32]) -> NDArray[np.uint8]:
+    steps = np.rint(depth_mm / DEPTH_UNIT_MM)
+    assert steps.min(initial=0) >= 0 and steps.max(initial=0) <= np.iinfo(np.uint16).max, "depth beyond 6.5 m"
+    return steps.astype("<u2").reshape(len(depth_mm), -1).view(np.uint8)
+
+
+def _binary(rows: NDArray[np.uint8]) -> pa.Array:
+    flat = np.ascontiguousarray(rows)
+    buffer = pa.py_buffer(flat)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(flat.shape[1]), len(flat), [None, buffer])
+
+
+def _numbers(values: NDArray[np.generic]) -> pa.Array:
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1])
+
+
+def _bytes(table: pa.Table, name: str) -> NDArray[np.uint8]:
+    """(N, width) uint8 of a fixed-size binary column, honouring the offsets of sliced chunks."""
+    column = table[name]
+    width = cast(int, column.type.byte_width)
+    parts = []
+    for chunk in column.chunks:
+        raw = np.frombuffer(chunk.buffers()[1], np.uint8)
+        parts.append(raw[chunk.offset * width : (chunk.offset + len(chunk)) * width].reshape(-1, width))
+    return np.concatenate(parts) if parts else np.zeros((0, width), np.uint8)
+
+
+def _flat(table: pa.Table, name: str) -> NDArray[np.generic]:
+    if name not in table.column_names:
+        return np.zeros((len(table), 0))
+    width = cast(int, table[name].type.list_size)
+    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in table[name].chunks]
+    flat = np.concatenate(parts) if parts else np.zeros(0)
+    return cast(NDArray[np.generic], flat.reshape(len(table), width))
+
+
+def _floats(table: pa.Table, name: str) -> NDArray[np.float32]:
+    return np.asarray(_flat(table, name), np.float32)
+
+
+def _doubles(table: pa.Table, name: str, shape: tuple[int, int]) -> NDArray[np.float64]:
+    return np.asarray(_flat(table, name), np.float64).reshape(-1, *shape)

@@ -1,0 +1,247 @@
+"""Datasets on disk or in an object store: shards, their manifest, and reading them back.
+
+A dataset is a folder (URI) with `shard-00000.parquet` … and `manifest.json`. A shard is built wholly in memory and
+becomes visible in one step: a rename on a local disk, the completion of the upload on an object store.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.schema import SCHEMA_VERSION, Samples, columns_of, from_table, to_table
+
+MANIFEST = "manifest.json"
+ROW_GROUP = 512
+Kind = Literal["renderings", "study"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One entry of a manifest. content_hash: SHA-256 over column names and raw little-endian values."""
+
+    name: str
+    first_id: int
+    rows: int
+    bytes: int
+    content_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a dataset holds. `recipe` is the resolved configuration that made it; `digest` covers every shard."""
+
+    kind: Kind
+    anatomy: str
+    recipe: dict[str, Any]
+    seed: int | None
+    shards: tuple[Shard, ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the shards' ids and content hashes, in order: equal digests mean equal data."""
+        text = "".join(f"{shard.first_id}:{shard.rows}:{shard.content_hash}\n" for shard in self.shards)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """(file system, path) of a URI (file:, s3://) or a local path. Raises ValueError for an unknown scheme."""
+    if "://" not in uri:
+        return pafs.LocalFileSystem(), str(Path(uri).absolute())
+    try:
+        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise ValueError(f"URI {uri!r} cannot be used: {error}; use a local path, file:// or s3://") from error
+
+
+def recipe_hash(recipe: dict[str, Any]) -> str:
+    """16 hex digits that name a resolved recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def shard_name(index: int) -> str:
+    """File name of shard `index`."""
+    return f"shard-{index:05d}.parquet"
+
+
+def content_hash(table: pa.Table) -> str:
+    """SHA-256 over column names and raw values: the same data gives the same hash with any Parquet version."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode() + b"\0")
+        for chunk in table[name].chunks:
+            if pa.types.is_string(chunk.type):
+                digest.update(json.dumps(chunk.to_pylist()).encode())
+            elif pa.types.is_fixed_size_binary(chunk.type):
+                width = chunk.type.byte_width
+                raw = memoryview(chunk.buffers()[1]).cast("B")
+                digest.update(raw[chunk.offset * width : (chunk.offset + len(chunk)) * width])
+            else:
+                values = chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk
+                array = values.to_numpy(zero_copy_only=False)
+                digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def write_shard(samples: Samples, uri: str, index: int, footer: dict[str, str]) -> Shard:
+    """Write one shard and return its manifest entry. Nothing is visible under its name until all of it is there."""
+    table = to_table(samples, {})
+    digest = content_hash(table)
+    metadata = {**footer, "synthmark.schema_version": str(SCHEMA_VERSION), "synthmark.content_hash": digest}
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(metadata), sink, compression="zstd", row_group_size=ROW_GROUP
+    )
+    data = sink.getvalue().to_pybytes()
+    name = shard_name(index)
+    write_bytes(uri, name, data)
+    return Shard(
+        name=name, first_id=int(samples.sample_id[0]), rows=len(samples), bytes=len(data), content_hash=digest
+    )
+
+
+def write_bytes(uri: str, name: str, data: bytes) -> None:
+    """Put a file under `uri` in one step: temporary file, fsync, rename; one upload on an object store."""
+    fs, base = filesystem(uri)
+    path = f"{base}/{name}"
+    if isinstance(fs, pafs.LocalFileSystem):
+        Path(base).mkdir(parents=True, exist_ok=True)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    else:
+        with fs.open_output_stream(path) as stream:
+            stream.write(data)
+
+
+def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | None:
+    """(manifest entry, footer) of a shard as it lies on disk, or None where it is missing or unreadable.
+
+    Reads the footer and the ids alone; the content hash is the one recorded there (check.py recomputes it).
+    """
+    fs, base = filesystem(uri)
+    path = f"{base}/{shard_name(index)}"
+    info = fs.get_file_info(path)
+    if info.type != pafs.FileType.File:
+        return None
+    try:
+        with pq.ParquetFile(path, filesystem=fs) as file:
+            footer = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            ids = file.read(columns=["sample_id"])["sample_id"]
+    except (pa.ArrowInvalid, OSError):
+        return None
+    entry = Shard(
+        name=shard_name(index),
+        first_id=ids[0].as_py(),
+        rows=len(ids),
+        bytes=info.size,
+        content_hash=footer.get("synthmark.content_hash", ""),
+    )
+    return entry, footer
+
+
+def write_manifest(uri: str, manifest: Manifest) -> None:
+    """Write manifest.json, the last step of making a dataset."""
+    payload = {
+        "format": "synthmark",
+        "schema_version": SCHEMA_VERSION,
+        "kind": manifest.kind,
+        "anatomy": manifest.anatomy,
+        "rows": manifest.rows,
+        "seed": manifest.seed,
+        "digest": manifest.digest,
+        "recipe_hash": recipe_hash(manifest.recipe),
+        "recipe": manifest.recipe,
+        "shards": [vars(shard) for shard in manifest.shards],
+    }
+    write_bytes(uri, MANIFEST, (json.dumps(payload, indent=1) + "\n").encode())
+
+
+def has_files(uri: str) -> bool:
+    """Whether anything lies under `uri`."""
+    fs, base = filesystem(uri)
+    info = fs.get_file_info(base)
+    if info.type == pafs.FileType.File:
+        return True
+    return bool(fs.get_file_info(pafs.FileSelector(base, allow_not_found=True)))
+
+
+def read_manifest(uri: str) -> Manifest:
+    """The manifest of a dataset. Raises ValueError where there is none or it is not ours."""
+    fs, base = filesystem(uri)
+    try:
+        with fs.open_input_stream(f"{base}/{MANIFEST}") as stream:
+            payload = json.loads(stream.read())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(f"{uri} holds no dataset ({MANIFEST} is missing); make one with render.py or study.py") from error
+    except ValueError as error:
+        raise ValueError(f"{uri}/{MANIFEST} is not readable: {error}") from error
+    if not isinstance(payload, dict) or payload.get("format") != "synthmark":
+        raise ValueError(f"{uri}/{MANIFEST} is not a synthmark manifest")
+    if payload.get("schema_version") != SCHEMA_VERSION:
+        version = payload.get("schema_version")
+        raise ValueError(f"{uri} has schema version {version}; this synthmark reads {SCHEMA_VERSION}")
+    try:
+        return Manifest(
+            kind=payload["kind"],
+            anatomy=anatomy_named(payload["anatomy"]).name,
+            recipe=payload["recipe"],
+            seed=payload["seed"],
+            shards=tuple(Shard(**entry) for entry in payload["shards"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{uri}/{MANIFEST} is damaged: {error!r}") from error
+
+
+def read_samples(
+    uri: str, anatomy: Anatomy, *, depth: bool = False, shards: Sequence[int] | None = None, limit: int | None = None
+) -> Samples:
+    """Rows of a dataset in id order: all, or those of the given shard indices, or the first `limit`.
+
+    Raises: ValueError where the dataset is missing, of another anatomy, or a shard is missing or damaged.
+    """
+    manifest = read_manifest(uri)
+    if manifest.anatomy != anatomy.name:
+        raise ValueError(f"{uri} holds {manifest.anatomy} data; {anatomy.name} is needed")
+    fs, base = filesystem(uri)
+    chosen = manifest.shards if shards is None else [manifest.shards[i] for i in shards]
+    tables: list[pa.Table] = []
+    rows = 0
+    for shard in chosen:
+        if limit is not None and rows >= limit:
+            break
+        tables.append(_read_table(fs, f"{base}/{Path(shard.name).name}", depth, manifest.kind == "study"))
+        if len(tables[-1]) != shard.rows:
+            raise ValueError(f"{uri}/{shard.name} has {len(tables[-1])} rows; its manifest says {shard.rows}")
+        rows += shard.rows
+    if not tables:
+        raise ValueError(f"{uri} holds no rows")
+    table = pa.concat_tables(tables)
+    return from_table(table if limit is None else table.slice(0, limit), anatomy)
+
+
+def _read_table(fs: pafs.FileSystem, path: str, depth: bool, study: bool) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, filesystem=fs) as file:
+            present = set(file.schema_arrow.names)
+            wanted = [name for name in columns_of(depth=depth, study=study) if name in present]
+            return file.read(columns=wanted)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"shard {path} is missing or damaged: {error}; rerun the command that made it") from error

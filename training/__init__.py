@@ -1,0 +1,1 @@
+"""Landmark networks, their training loop, data, checkpoints, metrics, tracking and prediction."""

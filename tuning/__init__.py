@@ -1,0 +1,1 @@
+"""Fine-tuning on a small study: folds, schedules, baselines, sweeps and the comparison report."""
