@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def _require(schedule: str, field: str, value: object, allowed: bool, what: str) -> None:
+    if not allowed:
+        raise ValueError(f"schedule {schedule}: {field} is {value}; allowed: {what}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How one network is trained on the training cases of a fold.
@@ -95,8 +100,3 @@ class SweepRecipe:
             raise ValueError(f"sweep.folds is {self.folds}; allowed: at least 2")
         if self.seed < 0:
             raise ValueError(f"sweep.seed is {self.seed}; allowed: 0 or more")
-
-
-def _require(schedule: str, field: str, value: object, allowed: bool, what: str) -> None:
-    if not allowed:
-        raise ValueError(f"schedule {schedule}: {field} is {value}; allowed: {what}")
