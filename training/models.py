@@ -1,0 +1,179 @@
+"""The two landmark networks: the published regression network (Table 1) and a small heatmap network."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synth.domain.anatomy import Anatomy
+from synth.domain.annotation import Eq1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecipe:
+    """Which network, and how the paper's open points are read.
+
+    network: "paper" is Table 1 of Riegler et al. 2015; "heatmap" a small encoder-decoder with soft-argmax
+    width: channels of the heatmap network at half resolution; the paper's network is as published and ignores it
+    dropout: on the two hidden fully connected layers of the paper's network
+    eq1, last_layer, padding: open points of the paper; they concern its network alone
+    """
+
+    network: Literal["paper", "heatmap"] = "heatmap"
+    width: int = 32
+    dropout: float = 0.5
+    eq1: Eq1 = "patch"
+    last_layer: Literal["linear", "relu"] = "linear"
+    padding: Literal["valid", "same"] = "valid"
+
+    def __post_init__(self) -> None:
+        if self.width < 8 or self.width % 8:
+            raise ValueError(f"model.width is {self.width}; allowed: multiples of 8, at least 8")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout is {self.dropout}; allowed: 0 <= dropout < 1")
+
+
+class Output(NamedTuple):
+    """What a network says of N patches. points (N, K, 2) patch px; covariance (N, K, 2, 2) px^2, or None."""
+
+    points: Tensor
+    covariance: Tensor | None
+
+
+class LandmarkNet(nn.Module):
+    """A network from silhouettes (N, 1, H, W) float32 in {0, 1} to landmarks.
+
+    unit: (2,) patch px per unit of the training target along x and y; the loss is taken in those units.
+    """
+
+    unit: Tensor
+
+    def __init__(self, anatomy: Anatomy, unit: tuple[float, float]) -> None:
+        super().__init__()
+        self.size = anatomy.size
+        self.num_landmarks = anatomy.num_landmarks
+        self.register_buffer("unit", torch.tensor(unit), persistent=False)
+
+    def forward(self, images: Tensor) -> Output:
+        """The Output for images (N, 1, H, W) float32."""
+        raise NotImplementedError
+
+    def __call__(self, images: Tensor) -> Output:
+        return cast(Output, super().__call__(images))
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the last layers: those that learn when the features are kept as pre-trained."""
+        raise NotImplementedError
+
+
+def build_model(recipe: ModelRecipe, anatomy: Anatomy) -> LandmarkNet:
+    """A freshly initialised network; its weights follow torch's global generator (seed it before)."""
+    if recipe.network == "paper":
+        return PaperNet(recipe, anatomy)
+    return HeatmapNet(recipe, anatomy)
+
+
+class PaperNet(LandmarkNet):
+    """Table 1: conv5-32, pool2, conv5-32, pool2, conv3-32, fc2048, fc2048, fc 2K.
+
+    Source: Riegler et al. 2015, Table 1. Differs: the last layer is linear by default, since a ReLU clips the
+    negative half of the targets of eq. (1); last_layer="relu" is the literal reading.
+    """
+
+    def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
+        height, width = anatomy.size
+        part = 1.0 if recipe.eq1 == "patch" else 0.5
+        super().__init__(anatomy, (width * part, height * part))
+        self.register_buffer("centre", torch.tensor([width / 2, height / 2]), persistent=False)
+        same = recipe.padding == "same"
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 5, padding=2 * same), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 5, padding=2 * same), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 3, padding=1 * same), nn.ReLU(), nn.Flatten(),
+        )  # fmt: skip
+        with torch.no_grad():
+            num_features = self.features(torch.zeros(1, 1, height, width)).shape[1]
+        last = [nn.ReLU()] if recipe.last_layer == "relu" else []
+        self.regressor = nn.Sequential(
+            nn.Linear(num_features, 2048), nn.ReLU(), nn.Dropout(recipe.dropout),
+            nn.Linear(2048, 2048), nn.ReLU(), nn.Dropout(recipe.dropout),
+            nn.Linear(2048, 2 * anatomy.num_landmarks), *last,
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Output:
+        targets = self.regressor(self.features(images)).float()
+        points = targets.view(len(images), self.num_landmarks, 2) * self.unit + cast(Tensor, self.centre)
+        return Output(points, None)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.regressor.parameters())
+
+
+class HeatmapNet(LandmarkNet):
+    """An encoder-decoder from 1/2 to 1/16 resolution and back, one heatmap per landmark at half resolution.
+
+    A landmark is the mean of its softmax heatmap and its covariance that heatmap's, so both are differentiable.
+    Group normalisation: nothing depends on the batch, so any number of workers computes the same.
+    """
+
+    def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
+        super().__init__(anatomy, (1.0, 1.0))
+        c2, c4, c8, c16 = (recipe.width * factor for factor in (1, 2, 3, 4))
+        self.stem = _block(4, c2)
+        self.down = nn.ModuleList(
+            [_stage(c2, c4, 2), _stage(c4, c8, 2), nn.Sequential(_stage(c8, c16, 2), _block(c16, c16))]
+        )
+        self.lateral = nn.ModuleList([nn.Conv2d(c16, c8, 1), nn.Conv2d(c8, c4, 1), nn.Conv2d(c4, c2, 1)])
+        self.up = nn.ModuleList([_block(c8, c8), _block(c4, c4), _block(c2, c2)])
+        self.head = nn.Conv2d(c2, anatomy.num_landmarks, 1)
+
+    def forward(self, images: Tensor) -> Output:
+        height, width = images.shape[-2:]
+        padded = functional.pad(images, (0, -width % 16, 0, -height % 16))
+        folded = functional.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last)
+        levels = [self.stem(folded)]
+        for stage in self.down:
+            levels.append(stage(levels[-1]))
+        features = levels.pop()
+        for lateral, block in zip(self.lateral, self.up, strict=True):
+            skip = levels.pop()
+            raised = functional.interpolate(lateral(features), scale_factor=2.0, mode="nearest")
+            features = block(raised + skip)
+        heatmaps = self.head(features)[:, :, : (height + 1) // 2, : (width + 1) // 2]
+        return soft_argmax(heatmaps.float(), 2.0)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return [*self.up[-1].parameters(), *self.head.parameters()]
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
+    )
+
+
+def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
+    following = [_block(outputs, outputs) for _ in range(blocks - 1)]
+    return nn.Sequential(nn.MaxPool2d(2), _block(inputs, outputs), *following)
+
+
+def soft_argmax(logits: Tensor, cell_px: float) -> Output:
+    """Mean and covariance of softmax heatmaps: points (N, K, 2) px and covariance (N, K, 2, 2) px^2.
+
+    logits: (N, K, h, w) float32. cell_px: patch px per heatmap cell; cell (row, col) has its centre at
+    ((col + 0.5) * cell_px, (row + 0.5) * cell_px).
+    Source: Nibali et al. 2018, differentiable spatial to numerical transform.
+    """
+    height, width = logits.shape[-2:]
+    weights = logits.flatten(2).softmax(-1).view_as(logits)
+    x = (torch.arange(width, device=logits.device, dtype=logits.dtype) + 0.5) * cell_px
+    y = (torch.arange(height, device=logits.device, dtype=logits.dtype) + 0.5) * cell_px
+    across, down = weights.sum(-2), weights.sum(-1)
+    mean_x, mean_y = across @ x, down @ y
+    from_x, from_y = x - mean_x[..., None], y - mean_y[..., None]
+    var_x, var_y = (across * from_x**2).sum(-1), (down * from_y**2).sum(-1)
+    cov = ((weights * from_x[..., None, :]).sum(-1) * from_y).sum(-1)
+    covariance = torch.stack([var_x, cov, cov, var_y], -1).unflatten(-1, (2, 2))
+    return Output(torch.stack([mean_x, mean_y], -1), covariance)
