@@ -1,76 +1,224 @@
 """Training in plain torch: one recipe, one plan of samples, any number of workers."""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from training.augment import draw_warps, warp
+from training.data import Patches, order
+from training.loss import landmark_losses
+from training.models import LandmarkNet
+from training.recipe import Precision, TrainRecipe, paper_training
+
+__all__ = ["EpochReport", "Predictions", "TrainRecipe", "fit", "make_optimiser", "paper_training", "predict"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainRecipe:
-    """How a network is trained from scratch. The defaults suit the heatmap network; paper_training() the paper's.
+class EpochReport:
+    """One epoch: its number from 0, mean loss over all workers, learning rate at its end, images/s over all workers."""
 
-    rate: highest learning rate; `schedule` says how it falls: "decay" multiplies it by `decay` after each epoch,
-        "cosine" lets it fall to 0 over the run after a linear rise over the first `warmup` of the steps
-    momentum: of SGD; AdamW ignores it
-    loss: "l2" squared, "l1" absolute, "nll" the negative log likelihood under the heatmap's covariance
-    loss_scale: "sum_outputs" is 1/(2 batch) times the sum over outputs; "mean_outputs" the mean over outputs
-    spread_px, spread_weight: the heatmap's covariance is drawn to spread_px^2 times the identity; weight 0 leaves it
-    augment: strength of the geometric augmentation, 0 is none
-    precision: "bfloat16" computes convolutions and products in it, weights stay float32
+    epoch: int
+    loss: float
+    rate: float
+    images_per_s: float
+
+
+RateAt = Callable[[int, int], float]
+OnEpoch = Callable[[EpochReport], None]
+OnStep = Callable[[int, int], None]
+
+
+def make_optimiser(model: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over the parameters that require a gradient."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
+
+
+def unwrap(model: nn.Module) -> LandmarkNet:
+    """The LandmarkNet itself, or the one inside a DistributedDataParallel."""
+    return cast(LandmarkNet, model.module if isinstance(model, DistributedDataParallel) else model)
+
+
+def check_training(model: LandmarkNet, recipe: TrainRecipe) -> None:
+    """Raise ValueError where the loss needs a heatmap's covariance and the network has none."""
+    if not model.has_covariance and (recipe.loss == "nll" or recipe.spread_weight > 0):
+        raise ValueError(
+            f"train.loss {recipe.loss!r} with train.spread_weight {recipe.spread_weight} needs a heatmap; for the "
+            "paper's network set train.loss=l2 and train.spread_weight=0"
+        )
+
+
+def fit(
+    model: nn.Module,
+    patches: Patches,
+    recipe: TrainRecipe,
+    *,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    start_epoch: int = 0,
+    optimiser: torch.optim.Optimizer | None = None,
+    rate_at: RateAt | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+) -> list[EpochReport]:
+    """The reports of the epochs trained, start_epoch … recipe.epochs - 1; the model is trained in place.
+
+    model: a LandmarkNet, or one wrapped in DistributedDataParallel; then rank and world say which slice of each
+        global batch this process takes, and what is learnt does not depend on world
+    optimiser: one whose state continues an earlier run; None makes the recipe's
+    rate_at: learning rate from (whole epochs, whole steps) done; None follows the recipe's schedule
+    on_step: called with (images done, images in all), over all workers
+    Raises: ValueError without samples, or with the step and sample ids where the loss is not finite.
+    """
+    if len(patches) == 0:
+        raise ValueError("there are no samples to train on")
+    check_training(unwrap(model), recipe)
+    trainer = _Trainer(
+        model=model,
+        patches=patches,
+        recipe=recipe,
+        optimiser=optimiser or make_optimiser(model, recipe),
+        seed=seed,
+        rank=rank,
+        world=world,
+        steps=math.ceil(len(patches) / recipe.batch),
+    )
+    reports = []
+    model.train()
+    for epoch in range(start_epoch, recipe.epochs):
+        reports.append(trainer.run_epoch(epoch, rate_at, on_step))
+        if on_epoch is not None:
+            on_epoch(reports[-1])
+    return reports
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trainer:
+    """One worker's part of a training run."""
+
+    model: nn.Module
+    patches: Patches
+    recipe: TrainRecipe
+    optimiser: torch.optim.Optimizer
+    seed: int
+    rank: int
+    world: int
+    steps: int
+
+    def run_epoch(self, epoch: int, rate_at: RateAt | None, on_step: OnStep | None) -> EpochReport:
+        plan = order(self.seed, epoch, len(self.patches))
+        size = self.recipe.batch
+        total = torch.zeros((), dtype=torch.float64, device=self.patches.packed.device)
+        start, rate = time.perf_counter(), 0.0
+        devices = [self.patches.packed.device] if self.patches.packed.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            # dropout alone draws from torch's global generator
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, self.rank]).generate_state(1)[0]))
+            for step in range(self.steps):
+                done = epoch * self.steps + step
+                rate = rate_at(epoch, done) if rate_at else self.recipe.rate_at(epoch, done, self.steps)
+                batch = plan[step * size : (step + 1) * size]
+                total += self.run_step(batch, rate, epoch, step)
+                if on_step is not None:
+                    past = epoch * len(plan) + min((step + 1) * size, len(plan))
+                    on_step(past, self.recipe.epochs * len(plan))
+        if self.world > 1:
+            torch.distributed.all_reduce(total)
+        return EpochReport(
+            epoch=epoch,
+            loss=float(total) / self.steps / self.world,
+            rate=rate,
+            images_per_s=len(plan) / (time.perf_counter() - start),
+        )
+
+    def run_step(self, batch: NDArray[np.int64], rate: float, epoch: int, step: int) -> float:
+        """This worker's loss for its slice of a global batch; the mean over workers is the batch's loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        mine = np.arange(self.rank, len(batch), self.world)
+        idle = len(mine) == 0  # a worker without a sample still takes part in the exchange of gradients
+        mine = np.zeros(1, np.int64) if idle else mine
+        rows = torch.as_tensor(batch[mine])
+        images, points = self.patches.images(rows), self.patches.points[rows]
+        if self.recipe.augment > 0:
+            generator = np.random.default_rng([self.seed, epoch, step])
+            warps = draw_warps(len(batch), self.patches.size, self.recipe.augment, generator)
+            images, points = warp(images, points, warps.select(torch.as_tensor(mine)))
+        losses = self.losses(images, points) * self.patches.valid[rows]
+        loss = losses.sum() * (0.0 if idle else self.world / self.divisor(batch))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(
+                f"loss is {value} in epoch {epoch}, step {step}, at learning rate {rate:.3g}, sample ids "
+                f"{self.patches.sample_id[rows].tolist()}; lower the learning rate or look at these samples"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return value
+
+    def losses(self, images: Tensor, points: Tensor) -> Tensor:
+        """(n, K) losses of a forward pass."""
+        with autocast(self.recipe.precision, images.device):
+            output = self.model(images)
+        return landmark_losses(
+            output,
+            points,
+            unwrap(self.model).unit,
+            loss=self.recipe.loss,
+            spread_px=self.recipe.spread_px,
+            spread_weight=self.recipe.spread_weight,
+        )
+
+    def divisor(self, batch: NDArray[np.int64]) -> float:
+        """What the sum of a global batch's losses is divided by."""
+        if self.recipe.loss_scale == "sum_outputs":
+            return 2.0 * len(batch)
+        return max(2.0 * float(self.patches.valid[torch.as_tensor(batch)].sum()), 1.0)
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """A context in which convolutions and products run in that precision."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a network says of N patches, on the host.
+
+    points: (N, K, 2) float32 patch px
+    sigma: (N, K) float32 px, root mean of the heatmap's two variances, not calibrated; NaN for a network without
     """
 
-    epochs: int = 10
-    batch: int = 32
-    optimiser: Literal["sgd", "adamw"] = "adamw"
-    rate: float = 3e-3
-    schedule: Literal["decay", "cosine"] = "cosine"
-    warmup: float = 0.05
-    decay: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    loss: Literal["l2", "l1", "nll"] = "l1"
-    loss_scale: Literal["sum_outputs", "mean_outputs"] = "mean_outputs"
-    spread_px: float = 1.5
-    spread_weight: float = 0.1
-    augment: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-
-    def __post_init__(self) -> None:
-        _require("epochs", self.epochs, self.epochs >= 1, ">= 1")
-        _require("batch", self.batch, self.batch >= 1, ">= 1")
-        _require("rate", self.rate, 0 < self.rate < math.inf, "> 0")
-        _require("warmup", self.warmup, 0 <= self.warmup < 1, "0 <= warmup < 1")
-        _require("decay", self.decay, 0 < self.decay <= 1, "0 < decay <= 1")
-        _require("momentum", self.momentum, 0 <= self.momentum < 1, "0 <= momentum < 1")
-        _require("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, ">= 0")
-        _require("spread_px", self.spread_px, 0 < self.spread_px < math.inf, "> 0")
-        _require("spread_weight", self.spread_weight, 0 <= self.spread_weight < math.inf, ">= 0")
-        _require("augment", self.augment, 0 <= self.augment < math.inf, ">= 0")
+    points: NDArray[np.float32]
+    sigma: NDArray[np.float32]
 
 
-def _require(field: str, value: object, allowed: bool, what: str) -> None:
-    if not allowed:
-        raise ValueError(f"train.{field} is {value}; allowed: {what}")
-
-
-def paper_training() -> TrainRecipe:
-    """The published pre-training: SGD, 30 epochs, batch 100, rate 0.01, momentum 0.9, x0.7943 after each epoch.
-
-    Source: Riegler et al. 2015, section 4. The scale of the loss is an open point: with a mean over outputs the
-    published rate is 2K times smaller than with 1/(2 batch) times the sum.
-    """
-    return TrainRecipe(
-        epochs=30,
-        batch=100,
-        optimiser="sgd",
-        rate=0.01,
-        schedule="decay",
-        decay=0.7943,
-        momentum=0.9,
-        weight_decay=0.0,
-        loss="l2",
-        loss_scale="sum_outputs",
-        spread_weight=0.0,
-        augment=0.0,
-        precision="float32",
+def predict(model: LandmarkNet, patches: Patches, batch: int = 256) -> Predictions:
+    """The network's landmarks of every patch, in float32; the model is left in its training or evaluation mode."""
+    training = model.training
+    model.eval()
+    points, sigma = [], []
+    with torch.no_grad():
+        for rows in torch.arange(len(patches)).split(batch):
+            output = model(patches.images(rows))
+            points.append(output.points.cpu())
+            if output.covariance is not None:
+                sigma.append((output.covariance.diagonal(dim1=-2, dim2=-1).mean(-1)).sqrt().cpu())
+    model.train(training)
+    shape = (len(patches), model.num_landmarks)
+    return Predictions(
+        points=torch.cat(points).numpy() if points else np.zeros((*shape, 2), np.float32),
+        sigma=torch.cat(sigma).numpy() if sigma else np.full(shape, np.nan, np.float32),
     )

@@ -46,12 +46,14 @@ class LandmarkNet(nn.Module):
     """A network from silhouettes (N, 1, H, W) float32 in {0, 1} to landmarks.
 
     unit: (2,) patch px per unit of the training target along x and y; the loss is taken in those units.
+    has_covariance: whether its Output has one
     """
 
     unit: Tensor
 
-    def __init__(self, anatomy: Anatomy, unit: tuple[float, float]) -> None:
+    def __init__(self, anatomy: Anatomy, unit: tuple[float, float], has_covariance: bool) -> None:
         super().__init__()
+        self.has_covariance = has_covariance
         self.size = anatomy.size
         self.num_landmarks = anatomy.num_landmarks
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
@@ -85,7 +87,7 @@ class PaperNet(LandmarkNet):
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
         height, width = anatomy.size
         part = 1.0 if recipe.eq1 == "patch" else 0.5
-        super().__init__(anatomy, (width * part, height * part))
+        super().__init__(anatomy, (width * part, height * part), has_covariance=False)
         self.register_buffer("centre", torch.tensor([width / 2, height / 2]), persistent=False)
         same = recipe.padding == "same"
         self.features = nn.Sequential(
@@ -119,7 +121,7 @@ class HeatmapNet(LandmarkNet):
     """
 
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
-        super().__init__(anatomy, (1.0, 1.0))
+        super().__init__(anatomy, (1.0, 1.0), has_covariance=True)
         c2, c4, c8, c16 = (recipe.width * factor for factor in (1, 2, 3, 4))
         self.stem = _block(4, c2)
         self.down = nn.ModuleList(
