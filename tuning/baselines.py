@@ -1,9 +1,12 @@
 """What needs no network: the nearest training patches, and the mean shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tuning.cases import Cases
+from tuning.folds import Fold
 
 CHUNK = 1024  # training rows unpacked at a time
 BATCH = 256  # test rows whose distances to every training row are held at a time
@@ -80,3 +83,18 @@ def mean_shape(train_points: NDArray[np.floating]) -> NDArray[np.float32]:
     count = annotated.sum(0)
     total = np.where(annotated, points, 0).sum(0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def mean_depth_errors_mm(cases: Cases, folds: Sequence[Fold]) -> NDArray[np.float64]:
+    """(N, K) mm by which the mean normalised depth of a fold's training cases misses each test case's landmarks.
+
+    NaN where a landmark has no depth. Source: Riegler et al. 2015, section 4, baseline of the third coordinate.
+    """
+    depths = cases.depths()
+    errors = np.full(depths.shape, np.nan)
+    if np.isfinite(depths).any():
+        deviations = cases.depth_scales()[1]
+        for fold in folds:
+            guess = mean_shape(depths[fold.train])
+            errors[fold.test] = np.abs(depths[fold.test] - guess) * deviations[fold.test, None]
+    return errors

@@ -1,0 +1,104 @@
+"""The cases of a study as cross-validation needs them: who they are, what is annotated, how far off a guess is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.domain.anatomy import Anatomy
+from synth.domain.annotation import depth_statistics
+from synth.domain.schema import Samples
+from synth.domain.shards import read_manifest, read_samples
+
+Errors = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cases:
+    """N annotated cases of a study. digest: of the study's data, as in its manifest."""
+
+    anatomy: Anatomy
+    samples: Samples
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """(N,) case names."""
+        assert self.samples.case is not None
+        return self.samples.case
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """(N,) subject names; a case without a subject is a subject of its own."""
+        assert self.samples.subject is not None
+        return tuple(subject or f"case {case}" for subject, case in zip(self.samples.subject, self.names, strict=True))
+
+    @property
+    def num_subjects(self) -> int:
+        """How many different subjects there are."""
+        return len(set(self.subjects))
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(N, K, 2) annotated landmarks in patch px; NaN = not annotated."""
+        return np.asarray(self.samples.landmarks[:, :, :2], np.float64)
+
+    def errors_px(self, points: NDArray[np.floating]) -> Errors:
+        """(N, K) distances in patch px between `points` (N, K, 2) and the annotation; NaN where not annotated."""
+        return _lengths(np.asarray(points, np.float64) - self.points)
+
+    def errors_source_px(self, points: NDArray[np.floating]) -> Errors:
+        """(N, K) the same distances in px of the source image."""
+        assert self.samples.to_source is not None
+        return _lengths(_mapped(self.samples.to_source[:, :, :2], np.asarray(points, np.float64) - self.points))
+
+    def errors_mm(self, points: NDArray[np.floating]) -> Errors:
+        """(N, K) the same distances in mm within the image plane; NaN where the spacing is unknown."""
+        assert self.samples.to_patient is not None
+        lengths = _lengths(_mapped(self.samples.to_patient[:, :, :2], np.asarray(points, np.float64) - self.points))
+        known = np.isfinite(self.samples.pixel_mm).all(1)
+        return np.where(known[:, None], lengths, np.nan)
+
+    def depths(self) -> NDArray[np.float64]:
+        """(N, K) annotated landmark depths, normalised with their depth map; NaN where there is no depth."""
+        depths = np.full(self.points.shape[:2], np.nan)
+        if self.samples.depth_mm is not None:
+            means, deviations = self.depth_scales()
+            depths = (self.samples.landmarks[:, :, 2] - means[:, None]) / deviations[:, None]
+        return np.asarray(depths, np.float64)
+
+    def depth_scales(self) -> tuple[Errors, Errors]:
+        """(mean, deviation), each (N,) mm, of the foreground of every depth map. Needs depth."""
+        assert self.samples.depth_mm is not None
+        statistics = np.array([depth_statistics(depth) for depth in self.samples.depth_mm])
+        return statistics[:, 0], statistics[:, 1]
+
+
+def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
+    """The annotated study at `uri`; without `depth`, depth maps are not read.
+
+    Raises: ValueError for what is no study, is of another anatomy, or has no annotated landmark at all.
+    """
+    manifest = read_manifest(uri)
+    if manifest.anatomy != anatomy.name:
+        raise ValueError(f"study {uri} is of a {manifest.anatomy}; the recipe is for a {anatomy.name}")
+    if manifest.kind != "study":
+        raise ValueError(f"{uri} holds {manifest.kind}, not a study; make a study with study.py")
+    samples = read_samples(uri, anatomy, depth=depth)
+    if not np.isfinite(samples.landmarks[:, :, :2]).all(2).any():
+        raise ValueError(
+            f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"
+        )
+    return Cases(anatomy=anatomy, samples=samples, digest=manifest.digest)
+
+
+def _mapped(linear: NDArray[np.float64], offsets: Errors) -> Errors:
+    """Offsets (N, K, 2) under one linear map (N, d, 2) per case: (N, K, d)."""
+    return np.asarray(np.einsum("ndc,nkc->nkd", linear, offsets))
+
+
+def _lengths(offsets: Errors) -> Errors:
+    return np.asarray(np.linalg.norm(offsets, axis=2))

@@ -1,0 +1,74 @@
+"""Honest radii from out-of-fold residuals: split-conformal, one score per subject; and how far to trust sigma."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radii:
+    """Per landmark, the radius that holds `level` of new subjects; None where too few were seen.
+
+    radius: (K) in the unit of the residuals, or None
+    num_subjects: (K) subjects with that landmark annotated
+    reason: why there are None, empty where there are none
+    """
+
+    radius: tuple[float | None, ...]
+    num_subjects: tuple[int, ...]
+    reason: str
+    level: float = LEVEL
+
+
+def subject_scores(residuals: NDArray[np.floating], subjects: Sequence[str]) -> NDArray[np.float64]:
+    """(S, K) one score per subject, in the order of sorted names: the largest residual over its cases.
+
+    The largest, not the mean: subjects are exchangeable and their images are not, so the radius then holds for every
+    image of a new subject. NaN where the landmark is annotated in none of its cases.
+    """
+    values = np.asarray(residuals, np.float64)
+    named = np.asarray(subjects, dtype=object)
+    filled = np.where(np.isfinite(values), values, -np.inf)
+    scores = np.stack([filled[named == name].max(0) for name in sorted(set(subjects))])
+    return np.where(np.isfinite(scores), scores, np.nan)
+
+
+def conformal_radius(scores: NDArray[np.floating], level: float = LEVEL) -> float | None:
+    """The ceil((n + 1) * level)-th smallest of n finite scores; None where n is too small for one to exist.
+
+    Source: Vovk et al. 2005; at level 0.9 it takes at least 9 scores.
+    """
+    finite = np.sort(np.asarray(scores, np.float64)[np.isfinite(scores)])
+    rank = math.ceil(round((finite.size + 1) * level, 9))  # rounded: 0.9 * 10 must be 9
+    return float(finite[rank - 1]) if rank <= finite.size else None
+
+
+def conformal_radii(residuals: NDArray[np.floating], subjects: Sequence[str], level: float = LEVEL) -> Radii:
+    """Radii per landmark from residuals (N, K) of cases that the predicting network had not seen."""
+    scores = subject_scores(residuals, subjects)
+    radius = tuple(conformal_radius(column, level) for column in scores.T)
+    counts = tuple(int(n) for n in np.isfinite(scores).sum(0))
+    least = math.ceil(round(level / (1 - level), 9))
+    reason = ""
+    if None in radius:
+        reason = f"a {level:.0%} radius needs at least {least} annotated subjects; the fewest here are {min(counts)}"
+    return Radii(radius=radius, num_subjects=counts, reason=reason, level=level)
+
+
+def sigma_factors(residuals: NDArray[np.floating], sigma: NDArray[np.floating]) -> tuple[float | None, ...]:
+    """(K) factors by which sigma (N, K) px must be multiplied so that the residuals (N, K) px fit it; None if unknown.
+
+    For a round normal distribution of two coordinates the mean of residual²/(2 sigma²) is 1.
+    """
+    spread = np.asarray(sigma, np.float64)
+    ratio = np.asarray(residuals, np.float64) ** 2 / (2 * np.where(spread > 0, spread, np.nan) ** 2)
+    factors: list[float | None] = []
+    for column in ratio.T:
+        known = column[np.isfinite(column)]
+        factors.append(float(np.sqrt(known.mean())) if known.size else None)
+    return tuple(factors)

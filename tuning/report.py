@@ -1,0 +1,215 @@
+"""The comparison report: a folder with the ladder as CSV, JSON and figure, and one self-contained report.html."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+from numpy.typing import NDArray
+
+from synth.domain.schema import Samples
+from synth.domain.shards import write_bytes
+from tuning.cases import Cases
+from tuning.figures import bar_figure, case_figure, domain_figure
+from tuning.findings import findings
+from tuning.folds import Fold, folds_text
+from tuning.page import PAGE
+from tuning.table import (
+    UNIT_NAMES,
+    Method,
+    errors_csv,
+    finite,
+    known_units,
+    ladder_csv,
+    ladder_dict,
+    ladder_row,
+    ratios,
+    show,
+    summarise,
+    visibility_means,
+)
+
+MOST_PICTURES = 60  # of cases in one report; the worst are always among them
+NUM_WORST = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """A ladder of methods measured on one fold set, with all a report says about it.
+
+    synthetic: renderings, some of which are shown; depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
+    schedule_note: how CNN(ft) and CNN(study) were trained; num_schedules: how many the schedule was chosen from here
+    facts: what was compared, in words; settings: JSON types that repeat it; virtual: whether the cases are computed
+    """
+
+    title: str
+    cases: Cases
+    folds: Sequence[Fold]
+    methods: Sequence[Method]
+    synthetic: Samples
+    depth_errors_mm: NDArray[np.float64]
+    num_schedules: int
+    facts: Sequence[tuple[str, str]]
+    settings: dict[str, Any]
+    virtual: bool = False
+
+    @property
+    def fold_of(self) -> NDArray[np.int64]:
+        """(N,) the fold that tests each case."""
+        numbers = np.zeros(len(self.cases), np.int64)
+        for number, fold in enumerate(self.folds):
+            numbers[fold.test] = number
+        return numbers
+
+
+def write_report(comparison: Comparison, out: str) -> None:
+    """Write ladder.csv, errors.csv, folds.csv, results.json, ladder.svg and, last, report.html under the URI `out`."""
+    cases, methods = comparison.cases, comparison.methods
+    page = render_page(comparison)
+    bars = bar_figure(cases, methods, "px")
+    texts = {
+        "ladder.csv": ladder_csv(cases, methods),
+        "errors.csv": errors_csv(cases, methods, comparison.fold_of),
+        "folds.csv": folds_text(cases.subjects, comparison.folds),
+        "results.json": json.dumps(results(comparison), indent=1, allow_nan=False) + "\n",
+    }
+    for name, text in texts.items():
+        write_bytes(out, name, text.encode())
+    write_bytes(out, "ladder.svg", bars)
+    write_bytes(out, "report.html", page.encode())
+
+
+def results(comparison: Comparison) -> dict[str, Any]:
+    """Everything measured, as JSON types."""
+    cases = comparison.cases
+    depth = comparison.depth_errors_mm
+    entry: dict[str, Any] = {
+        "anatomy": cases.anatomy.name,
+        "num_cases": len(cases),
+        "num_subjects": cases.num_subjects,
+        "num_folds": len(comparison.folds),
+        "virtual": comparison.virtual,
+        "study_digest": cases.digest,
+        "ladder": ladder_dict(cases, comparison.methods),
+        "ratios": [
+            {"ratio": name, "network": network, "ours": ours, "paper": paper}
+            for name, network, ours, paper in ratios(cases, comparison.methods)
+        ],
+        "findings": findings(cases, comparison.methods, comparison.num_schedules),
+        "settings": comparison.settings,
+    }
+    if np.isfinite(depth).any():
+        s = summarise(depth)
+        entry["mean_depth_mm"] = {
+            "mean": s.overall,
+            "landmarks": {name: finite(s.mean[k]) for k, name in enumerate(cases.anatomy.names)},
+        }
+    return entry
+
+
+def render_page(comparison: Comparison) -> str:
+    """The report as one HTML text that loads nothing: figures are embedded, every name is escaped."""
+    template = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
+    return template.render(
+        title=comparison.title,
+        virtual=comparison.virtual,
+        facts=comparison.facts,
+        findings=findings(comparison.cases, comparison.methods, comparison.num_schedules),
+        bars=_embedded(bar_figure(comparison.cases, comparison.methods, "px"), "image/svg+xml"),
+        tables=[*_ladder_tables(comparison), *_other_tables(comparison)],
+        domains=_embedded(domain_figure(comparison.synthetic, comparison.cases), "image/png"),
+        pictures=_pictures(comparison),
+        settings=json.dumps(comparison.settings, indent=1, ensure_ascii=False),
+    )
+
+
+def _ladder_tables(comparison: Comparison) -> list[dict[str, Any]]:
+    cases, methods = comparison.cases, comparison.methods
+    tables = []
+    best = min(methods, key=lambda method: summarise(cases.errors_px(method.points)).overall)
+    for unit in known_units(cases):
+        rows = [
+            {"cells": [method.label, *ladder_row(cases, method, unit)], "best": method is best} for method in methods
+        ]
+        tables.append(
+            {
+                "caption": f"Error in {UNIT_NAMES[unit]}: mean ± standard deviation over {len(cases)} cases",
+                "header": ["method", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
+                "rows": rows,
+            }
+        )
+    return tables
+
+
+def _other_tables(comparison: Comparison) -> list[dict[str, Any]]:
+    cases = comparison.cases
+    tables = [
+        {
+            "caption": "Ratios of mean errors in source px: ours, and the paper's on its own private data",
+            "header": ["ratio", "network", "here", "paper (private data)"],
+            "rows": [
+                {"cells": [name, network, f"{ours:.2f}", f"{paper:.2f}"]}
+                for name, network, ours, paper in ratios(cases, comparison.methods)
+            ],
+        }
+    ]
+    classes = {method.label: visibility_means(cases, cases.errors_px(method.points)) for method in comparison.methods}
+    names = list(dict.fromkeys(name for means in classes.values() for name in means))
+    tables.append(
+        {
+            "caption": "Mean error in patch px by where the landmark lies",
+            "header": ["method", *names],
+            "rows": [{"cells": [label, *(f"{means[n]:.2f}" for n in names)]} for label, means in classes.items()],
+        }
+    )
+    if np.isfinite(comparison.depth_errors_mm).any():
+        s = summarise(comparison.depth_errors_mm)
+        pairs = zip([*s.mean, s.overall], [*s.deviation, s.overall_deviation], strict=True)
+        tables.append(
+            {
+                "caption": "Third coordinate from the mean depth of the training cases: error in mm along the depth",
+                "header": ["", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
+                "rows": [{"cells": ["mean depth", *(show(mean, deviation) for mean, deviation in pairs)]}],
+            }
+        )
+    return tables
+
+
+def _pictures(comparison: Comparison) -> list[dict[str, str]]:
+    """The worst cases of every fine-tuned network, then all cases of the best of them (or the worst 60)."""
+    cases = comparison.cases
+    tuned = [method for method in comparison.methods if method.name == "CNN(ft)"]
+    pictures = []
+    for method in tuned:
+        worst = _worst_first(cases, method)[:NUM_WORST]
+        pictures.append(_picture(cases, method, worst, f"The {len(worst)} worst cases of {method.label}"))
+    best = min(tuned, key=lambda method: summarise(cases.errors_px(method.points)).overall)
+    if len(cases) <= MOST_PICTURES:
+        pictures.append(_picture(cases, best, range(len(cases)), f"All cases, {best.label}"))
+    else:
+        shown = _worst_first(cases, best)[:MOST_PICTURES]
+        pictures.append(
+            _picture(cases, best, shown, f"{MOST_PICTURES} of {len(cases)} cases, worst first, {best.label}")
+        )
+    return pictures
+
+
+def _picture(cases: Cases, method: Method, shown: Sequence[int], title: str) -> dict[str, str]:
+    return {
+        "title": title,
+        "source": _embedded(case_figure(cases, method.points, shown), "image/png"),
+        "caption": f"Circles: annotated; crosses: predicted by {method.label} from other subjects; mean error in patch px.",
+    }
+
+
+def _worst_first(cases: Cases, method: Method) -> list[int]:
+    errors = cases.errors_px(method.points)
+    means = [float(row[np.isfinite(row)].mean()) if np.isfinite(row).any() else -1.0 for row in errors]
+    return sorted(range(len(cases)), key=lambda n: (-means[n], n))
+
+
+def _embedded(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
