@@ -119,3 +119,19 @@ def _assign(resolved: dict[str, Any], path: str, text: str) -> None:
         node[leaf] = json.loads(text)
     except json.JSONDecodeError:
         node[leaf] = text
+
+
+def start_ray(workers: int) -> None:
+    """Connect to the cluster this runs on, or start a local Ray with `workers` CPUs and one more for its own tasks."""
+    import ray
+
+    if ray.is_initialized():
+        return
+    logging_level = "ERROR"
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging_level, log_to_driver=False)
+    else:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            "local", num_cpus=workers + 1, include_dashboard=False, logging_level=logging_level, log_to_driver=False
+        )

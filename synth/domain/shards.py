@@ -183,6 +183,17 @@ def has_files(uri: str) -> bool:
     return bool(fs.get_file_info(pafs.FileSelector(base, allow_not_found=True)))
 
 
+def stray_files(uri: str, shards: set[int]) -> list[str]:
+    """Names under `uri` that are neither these shards, the manifest, nor a left-over temporary file of ours."""
+    fs, base = filesystem(uri)
+    if fs.get_file_info(base).type == pafs.FileType.File:
+        return [base]
+    expected = {MANIFEST, *map(shard_name, shards)}
+    names = [info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))]
+    own = [name for name in names if name.endswith(".tmp") and name.split(".parquet")[0].startswith("shard-")]
+    return sorted(set(names) - expected - set(own))
+
+
 def read_manifest(uri: str) -> Manifest:
     """The manifest of a dataset. Raises ValueError where there is none or it is not ours."""
     fs, base = filesystem(uri)

