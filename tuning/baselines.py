@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from training.metrics import Floats
 from tuning.cases import Cases
 from tuning.folds import Fold
 
@@ -14,7 +15,7 @@ BATCH = 256  # test rows whose distances to every training row are held at a tim
 
 def nearest_mean(
     train_packed: NDArray[np.uint8],
-    train_points: NDArray[np.floating],
+    train_points: Floats,
     test_packed: NDArray[np.uint8],
     neighbours: int = 3,
     on_rows: Callable[[int], object] | None = None,
@@ -76,7 +77,7 @@ def _nearest(distances: NDArray[np.int64], neighbours: int) -> NDArray[np.int64]
     return np.asarray(np.sort(smallest, axis=1) % num_columns, np.int64)
 
 
-def mean_shape(train_points: NDArray[np.floating]) -> NDArray[np.float32]:
+def mean_shape(train_points: Floats) -> NDArray[np.float32]:
     """(K, d) float32 mean of annotated training points (N, K, d); NaN for a landmark nobody annotated."""
     points = np.asarray(train_points, np.float64)
     annotated = np.isfinite(points)

@@ -9,6 +9,7 @@ from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import depth_statistics
 from synth.domain.schema import Samples
 from synth.domain.shards import read_manifest, read_samples
+from training.metrics import Floats, errors_mm, errors_px
 
 Errors = NDArray[np.float64]
 
@@ -46,21 +47,20 @@ class Cases:
         """(N, K, 2) annotated landmarks in patch px; NaN = not annotated."""
         return np.asarray(self.samples.landmarks[:, :, :2], np.float64)
 
-    def errors_px(self, points: NDArray[np.floating]) -> Errors:
+    def errors_px(self, points: Floats) -> Errors:
         """(N, K) distances in patch px between `points` (N, K, 2) and the annotation; NaN where not annotated."""
-        return _lengths(np.asarray(points, np.float64) - self.points)
+        return errors_px(points, self.points)
 
-    def errors_source_px(self, points: NDArray[np.floating]) -> Errors:
+    def errors_source_px(self, points: Floats) -> Errors:
         """(N, K) the same distances in px of the source image."""
         assert self.samples.to_source is not None
-        return _lengths(_mapped(self.samples.to_source[:, :, :2], np.asarray(points, np.float64) - self.points))
+        offsets = np.asarray(points, np.float64) - self.points
+        source = np.einsum("ndc,nkc->nkd", self.samples.to_source[:, :, :2], offsets)
+        return np.asarray(np.linalg.norm(source, axis=2))
 
-    def errors_mm(self, points: NDArray[np.floating]) -> Errors:
+    def errors_mm(self, points: Floats) -> Errors:
         """(N, K) the same distances in mm within the image plane; NaN where the spacing is unknown."""
-        assert self.samples.to_patient is not None
-        lengths = _lengths(_mapped(self.samples.to_patient[:, :, :2], np.asarray(points, np.float64) - self.points))
-        known = np.isfinite(self.samples.pixel_mm).all(1)
-        return np.where(known[:, None], lengths, np.nan)
+        return errors_mm(points, self.points, self.samples.pixel_mm)
 
     def depths(self) -> NDArray[np.float64]:
         """(N, K) annotated landmark depths, normalised with their depth map; NaN where there is no depth."""
@@ -93,12 +93,3 @@ def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
             f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"
         )
     return Cases(anatomy=anatomy, samples=samples, digest=manifest.digest)
-
-
-def _mapped(linear: NDArray[np.float64], offsets: Errors) -> Errors:
-    """Offsets (N, K, 2) under one linear map (N, d, 2) per case: (N, K, d)."""
-    return np.asarray(np.einsum("ndc,nkc->nkd", linear, offsets))
-
-
-def _lengths(offsets: Errors) -> Errors:
-    return np.asarray(np.linalg.norm(offsets, axis=2))

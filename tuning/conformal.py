@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.metrics import Floats
+
 LEVEL = 0.9
 
 
@@ -25,7 +27,7 @@ class Radii:
     level: float = LEVEL
 
 
-def subject_scores(residuals: NDArray[np.floating], subjects: Sequence[str]) -> NDArray[np.float64]:
+def subject_scores(residuals: Floats, subjects: Sequence[str]) -> NDArray[np.float64]:
     """(S, K) one score per subject, in the order of sorted names: the largest residual over its cases.
 
     The largest, not the mean: subjects are exchangeable and their images are not, so the radius then holds for every
@@ -38,7 +40,7 @@ def subject_scores(residuals: NDArray[np.floating], subjects: Sequence[str]) -> 
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
-def conformal_radius(scores: NDArray[np.floating], level: float = LEVEL) -> float | None:
+def conformal_radius(scores: Floats, level: float = LEVEL) -> float | None:
     """The ceil((n + 1) * level)-th smallest of n finite scores; None where n is too small for one to exist.
 
     Source: Vovk et al. 2005; at level 0.9 it takes at least 9 scores.
@@ -48,7 +50,7 @@ def conformal_radius(scores: NDArray[np.floating], level: float = LEVEL) -> floa
     return float(finite[rank - 1]) if rank <= finite.size else None
 
 
-def conformal_radii(residuals: NDArray[np.floating], subjects: Sequence[str], level: float = LEVEL) -> Radii:
+def conformal_radii(residuals: Floats, subjects: Sequence[str], level: float = LEVEL) -> Radii:
     """Radii per landmark from residuals (N, K) of cases that the predicting network had not seen."""
     scores = subject_scores(residuals, subjects)
     radius = tuple(conformal_radius(column, level) for column in scores.T)
@@ -60,7 +62,7 @@ def conformal_radii(residuals: NDArray[np.floating], subjects: Sequence[str], le
     return Radii(radius=radius, num_subjects=counts, reason=reason, level=level)
 
 
-def sigma_factors(residuals: NDArray[np.floating], sigma: NDArray[np.floating]) -> tuple[float | None, ...]:
+def sigma_factors(residuals: Floats, sigma: Floats) -> tuple[float | None, ...]:
     """(K) factors by which sigma (N, K) px must be multiplied so that the residuals (N, K) px fit it; None if unknown.
 
     For a round normal distribution of two coordinates the mean of residual²/(2 sigma²) is 1.

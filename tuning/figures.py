@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import Anatomy
 from synth.domain.schema import Samples, unpack_silhouettes
+from training.metrics import Floats, summarise
 from tuning.cases import Cases
-from tuning.table import UNIT_NAMES, Method, Unit, errors_in, summarise
+from tuning.table import UNIT_NAMES, Method, Unit, errors_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +42,8 @@ def bar_figure(cases: Cases, methods: Sequence[Method], unit: Unit) -> bytes:
     width = 0.86 / len(methods)
     for i, method in enumerate(methods):
         s = summarise(errors_in(cases, method.points, unit))
-        mean = np.append(s.mean, s.overall)
-        deviation = np.nan_to_num(np.append(s.deviation, s.overall_deviation))
+        mean = np.append(s.mean, s.overall_mean)
+        deviation = np.nan_to_num(np.append(s.sd, s.overall_sd))
         x = np.arange(len(groups)) + (i - (len(methods) - 1) / 2) * width
         hatch = HATCHES[networks.index(method.network) % len(HATCHES)] if method.network else ""
         axes.bar(
@@ -75,7 +76,7 @@ def domain_figure(synthetic: Samples, cases: Cases, count: int = 8) -> bytes:
     return _saved(figure, "png")
 
 
-def case_figure(cases: Cases, points: NDArray[np.floating], shown: Sequence[int], columns: int = 5) -> bytes:
+def case_figure(cases: Cases, points: Floats, shown: Sequence[int], columns: int = 5) -> bytes:
     """PNG of the cases `shown` as small multiples: silhouette, annotation (circles), `points` (N, K, 2) (crosses)."""
     columns = min(columns, max(2, len(shown)))
     rows = math.ceil(len(shown) / columns)
@@ -97,8 +98,8 @@ def _draw(
     axes: "Axes",
     silhouette: NDArray[np.bool_],
     anatomy: Anatomy,
-    truth: NDArray[np.floating],
-    guess: NDArray[np.floating] | None,
+    truth: Floats,
+    guess: Floats | None,
 ) -> None:
     from matplotlib.colors import ListedColormap
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from training.metrics import Floats, summarise
 from tuning.cases import Cases, Errors
-from tuning.table import Method, summarise
+from tuning.table import Method
 
 LEAST_SUBJECTS = 6  # with fewer, even an unbroken row of wins has p > 0.05 two-sided
 EXACT_SUBJECTS = 14  # up to here every pattern of signs is counted
@@ -41,7 +41,7 @@ def compare(a: Errors, b: Errors, subjects: Sequence[str]) -> Comparison:
     return Comparison(difference=float(mean.mean()), better=int((mean < 0).sum()), num_subjects=mean.size, p=p)
 
 
-def sign_flip_p(differences: NDArray[np.floating]) -> float:
+def sign_flip_p(differences: Floats) -> float:
     """Two-sided p of a zero mean: the share of sign patterns whose mean is at least as far from 0 as the one seen.
 
     Every pattern up to 14 differences, 10,000 seeded ones above (then the pattern seen counts as one of them).
@@ -57,7 +57,7 @@ def sign_flip_p(differences: NDArray[np.floating]) -> float:
 
 def findings(cases: Cases, methods: Sequence[Method], num_schedules: int) -> list[str]:
     """Sentences about the ladder. num_schedules: how many the fine-tuning schedule was chosen from on this study."""
-    means = {method.label: summarise(cases.errors_px(method.points)).overall for method in methods}
+    means = {method.label: summarise(cases.errors_px(method.points)).overall_mean for method in methods}
     best = min(means, key=lambda label: means[label])
     sentences = [f"Smallest mean error: {best} with {means[best]:.2f} patch px over {len(cases)} cases."]
     found = {(method.name, method.network): method for method in methods}
@@ -90,8 +90,8 @@ def _subjects(cases: Cases) -> str:
 
 def _sentence(cases: Cases, tuned: Method, rival: Method) -> str:
     result = compare(cases.errors_px(tuned.points), cases.errors_px(rival.points), cases.subjects)
-    ours = summarise(cases.errors_px(tuned.points)).overall
-    theirs = summarise(cases.errors_px(rival.points)).overall
+    ours = summarise(cases.errors_px(tuned.points)).overall_mean
+    theirs = summarise(cases.errors_px(rival.points)).overall_mean
     change = abs(theirs - ours) / theirs if theirs > 0 else 0.0
     verdict = "helps" if result.difference < 0 else "does not help"
     if result.p is not None and result.p > 0.05:

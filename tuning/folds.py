@@ -68,8 +68,9 @@ def folds_of(subjects: Sequence[str], assigned: dict[str, int]) -> list[Fold]:
 def folds_text(subjects: Sequence[str], folds: Sequence[Fold]) -> str:
     """The folds as CSV text, one line `fold,subject` per subject: what folds.csv holds."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(HEADER)
+    stream.write(",".join(HEADER) + "\n")
+    # names are always quoted: minimal quoting leaves a lone carriage return bare (Python 3.11): a new line to a reader
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for number, fold in enumerate(folds):
         writer.writerows((number, name) for name in sorted({subjects[i] for i in fold.test}))
     return stream.getvalue()

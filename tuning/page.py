@@ -8,7 +8,8 @@ PAGE = """<!doctype html>
 <title>{{ title }}</title>
 <style>
 :root { color-scheme: light }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff; margin: 0 auto; max-width: 62rem; padding: 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff;
+  margin: 0 auto; max-width: 62rem; padding: 1rem }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #d8dee4; padding-bottom: .2rem }
 .wide { overflow-x: auto; margin: .6rem 0 }
@@ -30,7 +31,9 @@ pre { font-size: .75rem; overflow-x: auto; background: #f6f8fa; padding: .6rem }
 </head>
 <body>
 <h1>{{ title }}</h1>
-{% if virtual %}<p class="virtual">These cases are virtual: images computed from body models, not from patients.</p>{% endif %}
+{% if virtual %}
+<p class="virtual">These cases are virtual: images computed from body models, not from patients.</p>
+{% endif %}
 <dl>{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>
 
 <h2>What it shows</h2>

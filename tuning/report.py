@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from synth.domain.schema import Samples
 from synth.domain.shards import write_bytes
+from training.metrics import summarise
 from tuning.cases import Cases
 from tuning.figures import bar_figure, case_figure, domain_figure
 from tuning.findings import findings
@@ -28,7 +29,6 @@ from tuning.table import (
     ladder_row,
     ratios,
     show,
-    summarise,
     visibility_means,
 )
 
@@ -37,11 +37,12 @@ NUM_WORST = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
+class Ladder:
     """A ladder of methods measured on one fold set, with all a report says about it.
 
-    synthetic: renderings, some of which are shown; depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
-    schedule_note: how CNN(ft) and CNN(study) were trained; num_schedules: how many the schedule was chosen from here
+    synthetic: renderings, some of which are shown
+    depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
+    num_schedules: how many the fine-tuning schedule was chosen from on this study
     facts: what was compared, in words; settings: JSON types that repeat it; virtual: whether the cases are computed
     """
 
@@ -65,16 +66,16 @@ class Comparison:
         return numbers
 
 
-def write_report(comparison: Comparison, out: str) -> None:
+def write_report(ladder: Ladder, out: str) -> None:
     """Write ladder.csv, errors.csv, folds.csv, results.json, ladder.svg and, last, report.html under the URI `out`."""
-    cases, methods = comparison.cases, comparison.methods
-    page = render_page(comparison)
+    cases, methods = ladder.cases, ladder.methods
+    page = render_page(ladder)
     bars = bar_figure(cases, methods, "px")
     texts = {
         "ladder.csv": ladder_csv(cases, methods),
-        "errors.csv": errors_csv(cases, methods, comparison.fold_of),
-        "folds.csv": folds_text(cases.subjects, comparison.folds),
-        "results.json": json.dumps(results(comparison), indent=1, allow_nan=False) + "\n",
+        "errors.csv": errors_csv(cases, methods, ladder.fold_of),
+        "folds.csv": folds_text(cases.subjects, ladder.folds),
+        "results.json": json.dumps(results(ladder), indent=1, allow_nan=False) + "\n",
     }
     for name, text in texts.items():
         write_bytes(out, name, text.encode())
@@ -82,54 +83,54 @@ def write_report(comparison: Comparison, out: str) -> None:
     write_bytes(out, "report.html", page.encode())
 
 
-def results(comparison: Comparison) -> dict[str, Any]:
+def results(ladder: Ladder) -> dict[str, Any]:
     """Everything measured, as JSON types."""
-    cases = comparison.cases
-    depth = comparison.depth_errors_mm
+    cases = ladder.cases
+    depth = ladder.depth_errors_mm
     entry: dict[str, Any] = {
         "anatomy": cases.anatomy.name,
         "num_cases": len(cases),
         "num_subjects": cases.num_subjects,
-        "num_folds": len(comparison.folds),
-        "virtual": comparison.virtual,
+        "num_folds": len(ladder.folds),
+        "virtual": ladder.virtual,
         "study_digest": cases.digest,
-        "ladder": ladder_dict(cases, comparison.methods),
+        "ladder": ladder_dict(cases, ladder.methods),
         "ratios": [
             {"ratio": name, "network": network, "ours": ours, "paper": paper}
-            for name, network, ours, paper in ratios(cases, comparison.methods)
+            for name, network, ours, paper in ratios(cases, ladder.methods)
         ],
-        "findings": findings(cases, comparison.methods, comparison.num_schedules),
-        "settings": comparison.settings,
+        "findings": findings(cases, ladder.methods, ladder.num_schedules),
+        "settings": ladder.settings,
     }
     if np.isfinite(depth).any():
         s = summarise(depth)
         entry["mean_depth_mm"] = {
-            "mean": s.overall,
+            "mean": s.overall_mean,
             "landmarks": {name: finite(s.mean[k]) for k, name in enumerate(cases.anatomy.names)},
         }
     return entry
 
 
-def render_page(comparison: Comparison) -> str:
+def render_page(ladder: Ladder) -> str:
     """The report as one HTML text that loads nothing: figures are embedded, every name is escaped."""
     template = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
     return template.render(
-        title=comparison.title,
-        virtual=comparison.virtual,
-        facts=comparison.facts,
-        findings=findings(comparison.cases, comparison.methods, comparison.num_schedules),
-        bars=_embedded(bar_figure(comparison.cases, comparison.methods, "px"), "image/svg+xml"),
-        tables=[*_ladder_tables(comparison), *_other_tables(comparison)],
-        domains=_embedded(domain_figure(comparison.synthetic, comparison.cases), "image/png"),
-        pictures=_pictures(comparison),
-        settings=json.dumps(comparison.settings, indent=1, ensure_ascii=False),
+        title=ladder.title,
+        virtual=ladder.virtual,
+        facts=ladder.facts,
+        findings=findings(ladder.cases, ladder.methods, ladder.num_schedules),
+        bars=_embedded(bar_figure(ladder.cases, ladder.methods, "px"), "image/svg+xml"),
+        tables=[*_ladder_tables(ladder), *_other_tables(ladder)],
+        domains=_embedded(domain_figure(ladder.synthetic, ladder.cases), "image/png"),
+        pictures=_pictures(ladder),
+        settings=json.dumps(ladder.settings, indent=1, ensure_ascii=False),
     )
 
 
-def _ladder_tables(comparison: Comparison) -> list[dict[str, Any]]:
-    cases, methods = comparison.cases, comparison.methods
+def _ladder_tables(ladder: Ladder) -> list[dict[str, Any]]:
+    cases, methods = ladder.cases, ladder.methods
     tables = []
-    best = min(methods, key=lambda method: summarise(cases.errors_px(method.points)).overall)
+    best = min(methods, key=lambda method: summarise(cases.errors_px(method.points)).overall_mean)
     for unit in known_units(cases):
         rows = [
             {"cells": [method.label, *ladder_row(cases, method, unit)], "best": method is best} for method in methods
@@ -144,19 +145,19 @@ def _ladder_tables(comparison: Comparison) -> list[dict[str, Any]]:
     return tables
 
 
-def _other_tables(comparison: Comparison) -> list[dict[str, Any]]:
-    cases = comparison.cases
+def _other_tables(ladder: Ladder) -> list[dict[str, Any]]:
+    cases = ladder.cases
     tables = [
         {
             "caption": "Ratios of mean errors in source px: ours, and the paper's on its own private data",
             "header": ["ratio", "network", "here", "paper (private data)"],
             "rows": [
                 {"cells": [name, network, f"{ours:.2f}", f"{paper:.2f}"]}
-                for name, network, ours, paper in ratios(cases, comparison.methods)
+                for name, network, ours, paper in ratios(cases, ladder.methods)
             ],
         }
     ]
-    classes = {method.label: visibility_means(cases, cases.errors_px(method.points)) for method in comparison.methods}
+    classes = {method.label: visibility_means(cases, cases.errors_px(method.points)) for method in ladder.methods}
     names = list(dict.fromkeys(name for means in classes.values() for name in means))
     tables.append(
         {
@@ -165,28 +166,28 @@ def _other_tables(comparison: Comparison) -> list[dict[str, Any]]:
             "rows": [{"cells": [label, *(f"{means[n]:.2f}" for n in names)]} for label, means in classes.items()],
         }
     )
-    if np.isfinite(comparison.depth_errors_mm).any():
-        s = summarise(comparison.depth_errors_mm)
-        pairs = zip([*s.mean, s.overall], [*s.deviation, s.overall_deviation], strict=True)
+    if np.isfinite(ladder.depth_errors_mm).any():
+        s = summarise(ladder.depth_errors_mm)
+        pairs = zip([*s.mean, s.overall_mean], [*s.sd, s.overall_sd], strict=True)
         tables.append(
             {
                 "caption": "Third coordinate from the mean depth of the training cases: error in mm along the depth",
                 "header": ["", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
-                "rows": [{"cells": ["mean depth", *(show(mean, deviation) for mean, deviation in pairs)]}],
+                "rows": [{"cells": ["mean depth", *(show(mean, sd) for mean, sd in pairs)]}],
             }
         )
     return tables
 
 
-def _pictures(comparison: Comparison) -> list[dict[str, str]]:
+def _pictures(ladder: Ladder) -> list[dict[str, str]]:
     """The worst cases of every fine-tuned network, then all cases of the best of them (or the worst 60)."""
-    cases = comparison.cases
-    tuned = [method for method in comparison.methods if method.name == "CNN(ft)"]
+    cases = ladder.cases
+    tuned = [method for method in ladder.methods if method.name == "CNN(ft)"]
     pictures = []
     for method in tuned:
         worst = _worst_first(cases, method)[:NUM_WORST]
         pictures.append(_picture(cases, method, worst, f"The {len(worst)} worst cases of {method.label}"))
-    best = min(tuned, key=lambda method: summarise(cases.errors_px(method.points)).overall)
+    best = min(tuned, key=lambda method: summarise(cases.errors_px(method.points)).overall_mean)
     if len(cases) <= MOST_PICTURES:
         pictures.append(_picture(cases, best, range(len(cases)), f"All cases, {best.label}"))
     else:
@@ -201,7 +202,7 @@ def _picture(cases: Cases, method: Method, shown: Sequence[int], title: str) -> 
     return {
         "title": title,
         "source": _embedded(case_figure(cases, method.points, shown), "image/png"),
-        "caption": f"Circles: annotated; crosses: predicted by {method.label} from other subjects; mean error in patch px.",
+        "caption": f"Circles: annotated; crosses: {method.label}, trained on other subjects; above: error in patch px.",
     }
 
 

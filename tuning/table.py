@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import VISIBILITY_NAMES
+from training.metrics import Floats, summarise
 from tuning.cases import Cases, Errors
 
 Unit = Literal["px", "source_px", "mm"]
@@ -51,42 +52,11 @@ class Method:
         return f"{self.name} {self.network}".strip()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Summary:
-    """Errors of one method in one unit: mean, deviation, median and count, each (K,); and over all landmarks.
-
-    deviation: sample standard deviation over cases, NaN for one case
-    overall: mean of the landmarks' means; overall_deviation: over all cases and landmarks
-    """
-
-    mean: Errors
-    deviation: Errors
-    median: Errors
-    count: NDArray[np.int64]
-    overall: float
-    overall_deviation: float
-
-
-def errors_in(cases: Cases, points: NDArray[np.floating], unit: Unit) -> Errors:
+def errors_in(cases: Cases, points: Floats, unit: Unit) -> Errors:
     """(N, K) errors of `points` (N, K, 2) patch px in `unit`; NaN where not annotated or the spacing is unknown."""
     if unit == "px":
         return cases.errors_px(points)
     return cases.errors_source_px(points) if unit == "source_px" else cases.errors_mm(points)
-
-
-def summarise(errors: Errors) -> Summary:
-    """The summary of errors (N, K), ignoring NaN."""
-    columns = [column[np.isfinite(column)] for column in errors.T]
-    mean = np.array([_mean(column) for column in columns])
-    everything = np.concatenate(columns)
-    return Summary(
-        mean=mean,
-        deviation=np.array([_deviation(column) for column in columns]),
-        median=np.array([float(np.median(column)) if column.size else np.nan for column in columns]),
-        count=np.array([column.size for column in columns], np.int64),
-        overall=_mean(mean[np.isfinite(mean)]),
-        overall_deviation=_deviation(everything),
-    )
 
 
 def known_units(cases: Cases) -> tuple[Unit, ...]:
@@ -105,16 +75,16 @@ def ladder_text(cases: Cases, methods: Sequence[Method], unit: Unit) -> str:
 
 
 def ladder_row(cases: Cases, method: Method, unit: Unit) -> list[str]:
-    """K + 1 cells `mean ± deviation`: the landmarks, then all of them."""
+    """K + 1 cells `mean ± sd`: the landmarks, then all of them."""
     summary = summarise(errors_in(cases, method.points, unit))
-    pairs = zip([*summary.mean, summary.overall], [*summary.deviation, summary.overall_deviation], strict=True)
-    return [show(mean, deviation) for mean, deviation in pairs]
+    pairs = zip([*summary.mean, summary.overall_mean], [*summary.sd, summary.overall_sd], strict=True)
+    return [show(mean, sd) for mean, sd in pairs]
 
 
-def show(mean: float, deviation: float) -> str:
+def show(mean: float, sd: float) -> str:
     """`1.23 ± 0.45`; a dash for what is unknown."""
     first = f"{mean:.2f}" if np.isfinite(mean) else "–"
-    return f"{first} ± {deviation:.2f}" if np.isfinite(deviation) else first
+    return f"{first} ± {sd:.2f}" if np.isfinite(sd) else first
 
 
 def ladder_csv(cases: Cases, methods: Sequence[Method]) -> str:
@@ -124,11 +94,11 @@ def ladder_csv(cases: Cases, methods: Sequence[Method]) -> str:
         for unit in known_units(cases):
             s = summarise(errors_in(cases, method.points, unit))
             for k, landmark in enumerate(cases.anatomy.names):
-                values = [_cell(v) for v in (s.mean[k], s.deviation[k], s.median[k])]
+                values = [_cell(v) for v in (s.mean[k], s.sd[k], s.median[k])]
                 rows.append([method.name, method.network, landmark, unit, *values, int(s.count[k])])
-            overall = [_cell(s.overall), _cell(s.overall_deviation), ""]
+            overall = [_cell(s.overall_mean), _cell(s.overall_sd), ""]
             rows.append([method.name, method.network, "mean", unit, *overall, int(s.count.sum())])
-    return _csv(["method", "network", "landmark", "unit", "mean", "deviation", "median", "num_cases"], rows)
+    return _csv(["method", "network", "landmark", "unit", "mean", "sd", "median", "num_cases"], rows)
 
 
 def errors_csv(cases: Cases, methods: Sequence[Method], fold_of: NDArray[np.int64]) -> str:
@@ -148,7 +118,7 @@ def errors_csv(cases: Cases, methods: Sequence[Method], fold_of: NDArray[np.int6
 
 
 def ladder_dict(cases: Cases, methods: Sequence[Method]) -> list[dict[str, Any]]:
-    """The ladder as JSON types: per method and known unit its mean, deviation and median by landmark, and overall."""
+    """The ladder as JSON types: by method, known unit and landmark: mean, standard deviation (sd) and median."""
     entries = []
     for method in methods:
         entry: dict[str, Any] = {"method": method.name, "network": method.network}
@@ -156,12 +126,12 @@ def ladder_dict(cases: Cases, methods: Sequence[Method]) -> list[dict[str, Any]]
             errors = errors_in(cases, method.points, unit)
             s = summarise(errors)
             entry[unit] = {
-                "mean": s.overall,
-                "deviation": finite(s.overall_deviation),
+                "mean": s.overall_mean,
+                "sd": finite(s.overall_sd),
                 "landmarks": {
                     name: {
                         "mean": finite(s.mean[k]),
-                        "deviation": finite(s.deviation[k]),
+                        "sd": finite(s.sd[k]),
                         "median": finite(s.median[k]),
                     }
                     for k, name in enumerate(cases.anatomy.names)
@@ -185,7 +155,7 @@ def visibility_means(cases: Cases, errors: Errors) -> dict[str, float]:
 def ratios(cases: Cases, methods: Sequence[Method]) -> list[tuple[str, str, float, float]]:
     """(ratio, network, ours, the paper's) of mean errors in source px, for every pair of RATIOS that was measured."""
     published = PUBLISHED[cases.anatomy.name]
-    means = {(m.name, m.network): summarise(cases.errors_source_px(m.points)).overall for m in methods}
+    means = {(m.name, m.network): summarise(cases.errors_source_px(m.points)).overall_mean for m in methods}
     found = []
     for network in dict.fromkeys(method.network for method in methods if method.network):
         for upper, lower in RATIOS:
@@ -211,11 +181,3 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _mean(values: Errors) -> float:
-    return float(values.mean()) if values.size else float("nan")
-
-
-def _deviation(values: Errors) -> float:
-    return float(values.std(ddof=1)) if values.size > 1 else float("nan")

@@ -1,0 +1,236 @@
+"""One trial: a schedule on every fold, one after the other, one thread each; and one network trained by a schedule."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synth.domain.anatomy import anatomy_named
+from training.checkpoint import LoadedModel, load_model
+from training.data import Patches
+from training.loop import EpochReport, fit, predict
+from training.metrics import Floats, summarise
+from training.models import LandmarkNet, build_model
+from training.recipe import TrainRecipe
+from tuning.cases import Cases, read_cases
+from tuning.folds import Fold, make_folds
+from tuning.schedule import Schedule
+
+Start = Literal["pretrained", "scratch"]
+OnEpoch = Callable[[EpochReport], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one trial is made of, as plain data, so that any process can run it.
+
+    study, pretrained: URIs; start: "scratch" takes the network's architecture from `pretrained` and fresh weights
+    """
+
+    anatomy: str
+    study: str
+    pretrained: str
+    schedule: Schedule
+    num_folds: int
+    seed: int
+    start: Start = "pretrained"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldResult:
+    """What a network says of the cases of one fold, none of whose subjects it was trained on.
+
+    test: (n,) case indices; points (n, K, 2) patch px; sigma (n, K) px, NaN for a network without
+    error_px, error_mm: means over all annotated landmarks; losses: one per epoch; num_train: training cases
+    """
+
+    fold: int
+    test: NDArray[np.int64]
+    points: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    error_px: float
+    error_mm: float
+    losses: tuple[float, ...]
+    num_train: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrialResult:
+    """Predictions of every case by networks that had not seen its subject."""
+
+    schedule: Schedule
+    folds: tuple[FoldResult, ...]
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(N, K, 2) patch px in case order."""
+        return _in_case_order(self.folds, [fold.points for fold in self.folds])
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """(N, K) px in case order."""
+        return _in_case_order(self.folds, [fold.sigma for fold in self.folds])
+
+    @property
+    def error_px(self) -> float:
+        """Mean over folds of their mean errors in patch px: what schedules are chosen by."""
+        return summarise(self._errors()).overall_mean
+
+    @property
+    def error_px_sd(self) -> float:
+        """Sample standard deviation over folds of their mean errors in patch px."""
+        return summarise(self._errors()).overall_sd
+
+    def _errors(self) -> NDArray[np.float64]:
+        return np.array([[fold.error_px] for fold in self.folds])
+
+
+def fine_tune(
+    model: LandmarkNet,
+    patches: Patches,
+    schedule: Schedule,
+    train: TrainRecipe,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[float, ...]:
+    """The mean loss of every epoch; the model is trained in place by `schedule`.
+
+    train: how the network was pre-trained; its loss and precision are kept.
+    Raises: ValueError where no landmark is annotated or the loss does not stay finite.
+    """
+    if not bool(patches.valid.any()):
+        raise ValueError(f"none of the {len(patches)} training cases has an annotated landmark")
+    recipe = replace(
+        train,
+        epochs=schedule.epochs,
+        batch=schedule.batch,
+        optimiser=schedule.optimiser,
+        rate=schedule.rate,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        augment=schedule.augment,
+    )
+    frozen = schedule.freeze == "features"
+    head = {id(parameter) for parameter in model.head_parameters()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(not frozen or id(parameter) in head)
+    try:
+        reports = fit(model, patches, recipe, seed=seed, rate_at=schedule.rate_at, on_epoch=on_epoch)
+    finally:
+        model.requires_grad_(True)
+    return tuple(report.loss for report in reports)
+
+
+def starting_network(loaded: LoadedModel, start: Start, seed: int) -> LandmarkNet:
+    """The loaded network itself, or one of its architecture with fresh weights drawn from `seed`."""
+    if start == "pretrained":
+        return loaded.model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_model(loaded.card.model, anatomy_named(loaded.card.anatomy))
+
+
+def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> FoldResult:
+    """Train on one fold's training subjects and predict its test cases. Sets this process's torch threads to 1."""
+    torch.set_num_threads(1)
+    anatomy = anatomy_named(trial.anatomy)
+    cases = read_cases(trial.study, anatomy, depth=False)
+    fold = make_folds(cases.subjects, trial.num_folds, trial.seed)[number]
+    loaded = load_model(trial.pretrained)
+    start = time.perf_counter()
+    seed = fold_seed(trial.seed, number)
+    model = starting_network(loaded, trial.start, seed)
+    schedule = trial.schedule if trial.start == "pretrained" else replace(trial.schedule, freeze="none")
+    patches = Patches.from_samples(cases.samples, anatomy)
+    losses = fine_tune(
+        model, patches.select(torch.as_tensor(fold.train)), schedule, loaded.card.train, seed=seed, on_epoch=on_epoch
+    )
+    predictions = predict(model, patches.select(torch.as_tensor(fold.test)))
+    return fold_result(cases, fold, number, predictions.points, predictions.sigma, losses, time.perf_counter() - start)
+
+
+def fold_seed(seed: int, number: int) -> int:
+    """The seed of a fold's training. The refit on all cases takes the number after the last fold's."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def fold_result(
+    cases: Cases,
+    fold: Fold,
+    number: int,
+    points: Floats,
+    sigma: Floats,
+    losses: tuple[float, ...],
+    seconds: float,
+) -> FoldResult:
+    """The FoldResult of predictions (n, K, 2) and (n, K) of a fold's test cases."""
+    everywhere = np.full(cases.points.shape, np.nan)
+    everywhere[fold.test] = points
+    return FoldResult(
+        fold=number,
+        test=fold.test,
+        points=np.asarray(points, np.float64),
+        sigma=np.asarray(sigma, np.float64),
+        error_px=summarise(cases.errors_px(everywhere)).overall_mean,
+        error_mm=summarise(cases.errors_mm(everywhere)).overall_mean,
+        losses=losses,
+        num_train=len(fold.train),
+        seconds=seconds,
+    )
+
+
+def to_json(result: TrialResult) -> dict[str, Any]:
+    """A trial's result as JSON types; NaN becomes null."""
+    return {
+        "schedule": vars(result.schedule),
+        "folds": [
+            {name: _plain(value) for name, value in vars(fold).items()} for fold in result.folds
+        ],
+    }  # fmt: skip
+
+
+def from_json(entry: dict[str, Any]) -> TrialResult:
+    """The result of such an entry. Raises KeyError, TypeError or ValueError for anything else."""
+    schedule = entry["schedule"]
+    folds = tuple(
+        FoldResult(
+            fold=int(fold["fold"]),
+            test=np.asarray(fold["test"], np.int64),
+            points=np.asarray(fold["points"], np.float64),
+            sigma=np.asarray(fold["sigma"], np.float64),
+            error_px=_number(fold["error_px"]),
+            error_mm=_number(fold["error_mm"]),
+            losses=tuple(fold["losses"]),
+            num_train=int(fold["num_train"]),
+            seconds=float(fold["seconds"]),
+        )
+        for fold in entry["folds"]
+    )
+    return TrialResult(
+        schedule=Schedule(**{**schedule, "milestones": tuple(schedule["milestones"])}), folds=folds
+    )  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        return np.where(np.isfinite(value), value.astype(object), None).tolist()  # type: ignore[call-overload]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _in_case_order(folds: Sequence[FoldResult], values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    together = np.concatenate([fold.test for fold in folds])
+    return np.asarray(np.concatenate(values)[np.argsort(together)])
