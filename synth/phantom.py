@@ -1,94 +1,163 @@
-"""Labelled virtual CT and MR volumes: what a scanner would make of bodies that the generator does not render.
+"""Labelled virtual scans: what a scanner would make of subjects that the generator does not render.
 
 A phantom differs from a rendering in every step: other ranges of shape and pose, a smooth random deformation, voxels,
 partial volume, noise, and for CT a couch. Its random stream is its own (TAG), never the renderer's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from synth.domain.patch import Matrix, apply_affine, invert_affine
+from synth.body import PHENOTYPES, Shape, sample_shape
+from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.projection import Volume
+from synth.figure import RenderRecipe, pose_figure, sample_proportions
+from synth.pose import BodyPose, HandPose
+from synth.template import Template
+from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
-TAG = 7_401  # third word of a phantom's seed: [seed, index, TAG]
-AIR_HU, TISSUE_HU, COUCH_HU = -1000.0, 40.0, 120.0
-MR_TISSUE = 420.0
-JITTER = 1.1e-4  # columns are shifted by this share of a voxel, so that none passes exactly through an edge
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deformation:
-    """A smooth displacement field: a sum of M long waves with random directions and phases.
-
-    frequencies: (M, 3) rad/mm; phases: (M,) rad; amplitudes: (M, 3) mm
-    """
-
-    frequencies: NDArray[np.float64]
-    phases: NDArray[np.float64]
-    amplitudes: NDArray[np.float64]
-
-    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 3) displaced points of (N, 3), both in mm: the same field for surface and landmarks."""
-        waves = np.sin(points @ self.frequencies.T + self.phases)
-        return np.asarray(points + waves @ self.amplitudes)
+TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
+SUBJECT, CASE, SCAN = range(3)  # fourth word: what the stream draws
+COUCH_MM = 45.0  # room behind the body for a couch
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomRecipe:
-    """How virtual patients differ from what the generator renders."""
+    """A virtual study: who is scanned, and how.
 
-    deformation_mm: float = 3.0
-    noise: float = 0.05
-
-
-def sample_deformation(
-    amplitude_mm: float, wavelength_mm: tuple[float, float], rng: np.random.Generator, waves: int = 12
-) -> Deformation:
-    """A field with a root mean square displacement of `amplitude_mm` and wavelengths in the given range.
-
-    Raises: ValueError where the waves are so short that space could fold over.
+    count: cases; cases_per_subject: scans of one shape in different poses; side: of a hand (every case of a study)
+    shape, hand_pose, body_pose: as for renderings, but with ranges of their own
+    deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm
+    spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
+    modality: "ct" (body: with a couch where couch is set) or "mr"
     """
-    low, high = wavelength_mm
-    if not 0 <= amplitude_mm * 2 * np.pi <= 0.5 * low <= 0.5 * high:
-        raise ValueError(f"deformation of {amplitude_mm} mm over waves of {low} mm would fold; use at least 13 times it")
-    directions = rng.normal(size=(waves, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    frequencies = directions * (2 * np.pi / rng.uniform(low, high, (waves, 1)))
-    amplitudes = rng.normal(size=(waves, 3))
-    amplitudes *= amplitude_mm / max(np.sqrt((amplitudes**2).sum() / 2), 1e-12)
-    return Deformation(frequencies=frequencies, phases=rng.uniform(0, 2 * np.pi, waves), amplitudes=amplitudes)
+
+    anatomy: str
+    count: int = 24
+    cases_per_subject: int = 1
+    side: Literal["left", "right"] = "left"
+    shape: Shape = field(default_factory=Shape)
+    hand_pose: HandPose | None = None
+    body_pose: BodyPose | None = None
+    deformation_mm: float = 1.5
+    wavelength_mm: tuple[float, float] = (60.0, 200.0)
+    modality: Literal["ct", "mr"] = "mr"
+    spacing_mm: tuple[float, float, float] = (0.8, 1.0, 0.8)
+    blur_voxels: float = 0.6
+    noise: float = 25.0
+    couch: bool = False
+
+    def __post_init__(self) -> None:
+        self.figure  # noqa: B018  validates anatomy and pose
+        if self.count < 1 or self.cases_per_subject < 1:
+            counts = f"{self.count}, {self.cases_per_subject}"
+            raise ValueError(f"phantom.count, cases_per_subject are {counts}; allowed: at least 1")
+        if not 0.3 <= min(self.spacing_mm) <= max(self.spacing_mm) <= 20:
+            raise ValueError(f"phantom.spacing_mm is {self.spacing_mm}; allowed: 0.3 to 20 per axis")
+        if min(self.blur_voxels, self.noise, self.deformation_mm) < 0:
+            values = f"{self.blur_voxels}, {self.noise}, {self.deformation_mm}"
+            raise ValueError(f"phantom.blur_voxels, noise, deformation_mm are {values}; allowed: >= 0")
+        sample_deformation(self.deformation_mm, self.wavelength_mm, np.random.default_rng([0, TAG]))
+
+    @property
+    def figure(self) -> RenderRecipe:
+        """The shapes and poses as the generator takes them."""
+        return RenderRecipe(anatomy=self.anatomy, shape=self.shape, hand_pose=self.hand_pose, body_pose=self.body_pose)
 
 
-def voxelise(
-    vertices: NDArray[np.float64],
-    triangles: NDArray[np.integer],
-    spacing_mm: tuple[float, float, float],
-    margin_mm: tuple[float, float, float] | float,
-) -> tuple[NDArray[np.bool_], Matrix]:
-    """(mask (z, y, x) bool, index_to_patient (3, 4)): the voxels whose centres lie inside a mesh in patient mm.
+def hand_phantoms() -> PhantomRecipe:
+    """MR volumes of left hands lying flat, two poses a person; other proportions and spreads than are rendered."""
+    return PhantomRecipe(
+        anatomy="hand",
+        cases_per_subject=2,
+        shape=Shape(
+            age=(0.3, 0.85), gender_spread=0.4, muscle=(0.45, 0.25), weight=(0.45, 0.3), height=(0.5, 0.25),
+            changes=0.5, finger_length=0.07, finger_width=0.08, palm_width=0.08,
+        ),
+        hand_pose=HandPose(
+            index_middle=(1.0, 22.0), middle_ring=(0.0, 18.0), ring_little=(3.0, 30.0), thumb_index=(5.0, 55.0),
+            flexion=(0.0, 20.0), palmar=(5.0, 40.0), rotation=(-18.0, 18.0), wide=0.1,
+        ),
+    )  # fmt: skip
 
-    vertices (V, 3), triangles (T, 3) oriented outwards; margin_mm: air around the mesh's box, per axis or for all.
-    A centre is inside where the surface winds round it, counted along its column from the front and from the back: the
-    two agree for a closed mesh, and where it is open a column ends at the last crossing instead of leaking.
+
+def body_phantoms() -> PhantomRecipe:
+    """CT volumes of supine bodies on a couch; wider shapes and poses than are rendered."""
+    return PhantomRecipe(
+        anatomy="body",
+        count=20,
+        shape=Shape(
+            age=(0.6, 1.0), muscle=(0.45, 0.25), weight=(0.55, 0.25), height=(0.45, 0.13), changes=0.4
+        ),
+        body_pose=BodyPose(
+            arm_abduction=(4.0, 38.0), elbow=(5.0, 50.0), leg_spread=(1.0, 16.0), head_turn=(-30.0, 30.0),
+            bend=(-7.0, 7.0), roll=(-7.0, 7.0),
+        ),
+        deformation_mm=4.0,
+        wavelength_mm=(200.0, 700.0),
+        modality="ct",
+        spacing_mm=(3.0, 3.0, 4.0),
+        noise=20.0,
+        couch=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """A virtual patient before the scan, in patient mm (LPS).
+
+    vertices (V, 3), landmarks (K, 3) float64; attributes: gender and age in the body model's units, 0..1
     """
-    spacing, margin = np.array(spacing_mm, np.float64), np.broadcast_to(np.array(margin_mm, np.float64), 3)
-    low = vertices.min(0) - margin
-    size = np.maximum(np.ceil((vertices.max(0) + margin - low) / spacing).astype(int), 2)
-    affine = np.column_stack([np.diag(spacing), low + spacing / 2])
-    corners = apply_affine(invert_affine(affine), np.asarray(vertices, np.float64))[triangles]
-    column, height, sign = _crossings(corners, (size[0], size[2]))
-    after = np.ceil(height).astype(int)  # the first voxel centre behind the crossing
-    keep = after <= size[1]
-    place = (column // size[0], np.clip(after, 0, size[1]), column % size[0])
-    steps = np.zeros((size[2], size[1] + 1, size[0]), np.int16)
-    np.add.at(steps, tuple(part[keep] for part in place), sign[keep].astype(np.int16))
-    front = np.cumsum(steps, axis=1, dtype=np.int16)[:, :-1]
-    back = front - steps.sum(1, dtype=np.int16)[:, None]
-    return np.asarray((front > 0) & (back > 0) if _closed(steps) else (front > 0) & _ends(steps)), affine
+
+    case: str
+    subject: str
+    vertices: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    attributes: dict[str, float]
 
 
-def _closed(steps: NDArray[np.int16]) -> bool:
-    return not steps.sum(1).any()
+def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: int) -> Patient:
+    """Case `index` of the study that recipe and seed define; cases of one subject share the shape, not the pose."""
+    anatomy = anatomy_named(recipe.anatomy)
+    number = index // recipe.cases_per_subject
+    personal = np.random.default_rng([seed, number, TAG, SUBJECT])
+    shape = sample_shape(recipe.shape, template.changes, personal)
+    factors = sample_proportions(recipe.shape, personal)
+    rng = np.random.default_rng([seed, index, TAG, CASE])
+    figure = pose_figure(recipe.figure, template, shape, rng, factors)
+    vertices, landmarks = (_patient_axes(points, recipe.side) for points in (figure.vertices, figure.landmarks))
+    field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, rng)
+    place = rng.uniform(-40, 40, 3)
+    vertices, landmarks = field.apply(vertices) + place, field.apply(landmarks) + place
+    return Patient(
+        case=f"{recipe.anatomy}-{index:04d}",
+        subject=f"subject-{number:04d}",
+        vertices=vertices,
+        landmarks=_highest(landmarks, vertices, anatomy),
+        attributes={name: round(float(value), 4) for name, value in zip(PHENOTYPES, shape, strict=False)},
+    )
+
+
+def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int, index: int) -> Volume:
+    """The CT or MR volume of a patient, with its own noise."""
+    rng = np.random.default_rng([seed, index, TAG, SCAN])
+    margin = (20.0, COUCH_MM if recipe.couch else 10.0, 10.0 + 2 * recipe.spacing_mm[2])
+    mask, affine = voxelise(patient.vertices, template.triangles, recipe.spacing_mm, margin)
+    if recipe.modality == "ct":
+        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, recipe.couch, rng)
+    return mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
+
+
+def _patient_axes(points: NDArray[np.float32], side: str) -> NDArray[np.float64]:
+    """Viewing coordinates (x right, y down, z away) as LPS; a right hand is the mirror image of a left one."""
+    x, y, z = points.astype(np.float64).T
+    return np.column_stack([-x if side == "right" else x, z, -y])
+
+
+def _highest(landmarks: NDArray[np.float64], vertices: NDArray[np.float64], anatomy: Anatomy) -> NDArray[np.float64]:
+    """The landmarks, with summits where the deformed skin is highest now."""
+    top = vertices[vertices[:, 2].argmax()]
+    summit = np.array([mark.kind == "summit" for mark in anatomy.landmarks])
+    return np.where(summit[:, None], top, landmarks)

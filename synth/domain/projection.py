@@ -1,0 +1,236 @@
+"""From an image or a volume to what the common domain keeps of it: silhouette, depth and thickness. Numpy and scipy.
+
+The view is anterior for both anatomies: x = +L, y = -S, depth = +P. In a hand volume the back of the hand is therefore
+anterior, and the fingers point to S.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from synth.domain.patch import Matrix, sample_mask, sample_nearest
+
+ZERO_PLANE_MM = 10.0  # the depth's zero plane lies this far before the nearest surface, so that 0 stays "nothing"
+CT_AIR_HU = -500.0  # a volume that holds values below this is CT in HU
+CT_THRESHOLD_HU = -400.0
+SPECK = 2e-4  # holes below this share of the silhouette (half a patch pixel) are noise; larger ones are anatomy
+
+Couch = Literal["none", "accumulate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A 2D greyscale image.
+
+    pixels: (H, W) float32
+    spacing_mm: (x, y) size of a pixel, None where unknown
+    to_viewer: (2, 3) px (centres at +0.5) -> the position that 3D Slicer shows for it, in the file's own geometry
+    """
+
+    pixels: NDArray[np.float32]
+    spacing_mm: tuple[float, float] | None
+    to_viewer: Matrix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A 3D image whose axes are those of the patient: x = +L, y = +P, z = +S.
+
+    voxels: (z, y, x) any real dtype
+    index_to_patient: (3, 4) voxel index (x, y, z; centres at whole numbers) -> patient mm (LPS); diagonal and positive
+    """
+
+    voxels: NDArray[np.generic]
+    index_to_patient: Matrix
+
+    def __post_init__(self) -> None:
+        linear = self.index_to_patient[:, :3]
+        if self.voxels.ndim != 3 or self.voxels.size == 0:
+            raise ValueError(f"volume has shape {self.voxels.shape}; allowed: three axes, none empty")
+        if not np.array_equal(linear, np.diag(np.diag(linear))) or not (np.diag(linear) > 0).all():
+            raise ValueError("volume axes must be those of the patient (LPS); read it with volume.read")
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """(x, y, z) size of a voxel."""
+        x, y, z = (float(v) for v in np.diag(self.index_to_patient[:, :3]))
+        return x, y, z
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """A volume seen from the front, or a 2D image, in square source pixels.
+
+    silhouette: (H, W) bool
+    depth_mm, thickness_mm: (H, W) float32, 0 = background; None for a 2D image
+    to_patient: (3, 4) (x px, y px, depth mm) -> patient mm; for a 2D image see patch.PatchMap
+    to_viewer: (3, 4) the same points -> the position that 3D Slicer shows; differs for 2D images alone
+    pixel_mm: (x, y) size of a source pixel, None where unknown
+    threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
+    """
+
+    silhouette: NDArray[np.bool_]
+    depth_mm: NDArray[np.float32] | None
+    thickness_mm: NDArray[np.float32] | None
+    to_patient: Matrix
+    to_viewer: Matrix
+    pixel_mm: tuple[float, float] | None
+    threshold: float
+    bright: bool = True
+
+
+def otsu(values: NDArray[np.generic], bins: int = 512) -> float:
+    """The threshold that maximises the variance between the two classes it makes of `values` (any shape).
+
+    Raises: ValueError where all values are equal. Source: Otsu 1979.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        raise ValueError(f"every value is {low:g}: nothing to tell tissue from air")
+    counts = np.zeros(bins, np.int64)
+    for part in values if values.ndim == 3 else values[None]:  # slice by slice: no copy of a large volume
+        counts += np.histogram(part, bins, (low, high))[0]
+    centres = low + (np.arange(bins) + 0.5) * (high - low) / bins
+    below = np.cumsum(counts)[:-1].astype(np.float64)
+    above = counts.sum() - below
+    sums = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    between = np.nan_to_num(between)
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-12))  # a gap between the classes gives a plateau
+    return float(low + (best.mean() + 1) * (high - low) / bins)
+
+
+def air_threshold(volume: Volume) -> float:
+    """The intensity that divides air from tissue: -400 HU where the volume is CT, else Otsu's."""
+    if float(volume.voxels.min()) < CT_AIR_HU:
+        return CT_THRESHOLD_HU
+    return otsu(volume.voxels)
+
+
+def project(
+    volume: Volume, *, threshold: float | None = None, couch: Couch = "none", couch_mm: float = 12.0
+) -> Projection:
+    """The anterior projection of a volume: its largest connected body, in square pixels of the finer in-plane spacing.
+
+    couch: "accumulate" keeps only columns with at least `couch_mm` of tissue: the plates of a CT couch are thin.
+    Raises: ValueError where nothing lies above the threshold.
+    Source: Riegler et al. 2015, section 3.
+    """
+    level = air_threshold(volume) if threshold is None else threshold
+    sx, sy, sz = volume.spacing_mm
+    surface, thickness = _columns(volume.voxels, level)
+    surface, thickness = surface[::-1] * sy, thickness[::-1] * np.float32(sy)
+    mask = thickness >= couch_mm if couch == "accumulate" else thickness > 0
+    body = largest_component(mask)
+    nearest = float(surface[body & (thickness > 0)].min()) - ZERO_PLANE_MM
+    known = body & (thickness > 0)
+    depth = fill_nearest(np.where(known, surface - nearest, 0), known, body)
+    thickness = fill_nearest(thickness, known, body)
+
+    pixel = min(sx, sz)
+    size = int(np.ceil(sz * len(mask) / pixel - 1e-6)), int(np.ceil(sx * mask.shape[1] / pixel - 1e-6))
+    to_source = np.array([[pixel / sx, 0, 0], [0, pixel / sz, 0]])
+    square = sample_mask(body, to_source, size)
+    depth, thickness = (sample_nearest(image, to_source, size) for image in (depth, thickness))
+    known = square & (depth > 0)
+    ox, oy, oz = volume.index_to_patient[:, 3]
+    top = oz + (len(mask) - 0.5) * sz
+    to_patient = np.array([[pixel, 0, 0, ox - 0.5 * sx], [0, 0, 1, oy + nearest], [0, -pixel, 0, top]])
+    return Projection(
+        silhouette=square,
+        depth_mm=fill_nearest(depth, known, square),
+        thickness_mm=fill_nearest(thickness, known, square),
+        to_patient=to_patient,
+        to_viewer=to_patient,
+        pixel_mm=(pixel, pixel),
+        threshold=level,
+    )
+
+
+def outline(image: Image, *, threshold: float | None = None) -> Projection:
+    """The silhouette of a 2D image: its largest connected part on the side of the threshold that its border is not.
+
+    Raises: ValueError for a constant image, or where nothing is left.
+    """
+    level = otsu(image.pixels) if threshold is None else threshold
+    above = image.pixels > level
+    border = np.concatenate([above[0], above[-1], above[:, 0], above[:, -1]])
+    bright = bool(border.mean() < 0.5)
+    silhouette = largest_component(above if bright else ~above)
+    viewer = _lift(image.to_viewer)
+    if image.spacing_mm is None:
+        to_patient = np.eye(3, 4)
+    else:
+        unit = np.hypot(*image.to_viewer[:, :2]) / np.array(image.spacing_mm)
+        same = bool(np.allclose(unit, 1))
+        sx, sy = image.spacing_mm
+        to_patient = viewer if same else np.array([[sx, 0, 0, -sx / 2], [0, sy, 0, -sy / 2], [0, 0, 1, 0]])
+    return Projection(
+        silhouette=silhouette,
+        depth_mm=None,
+        thickness_mm=None,
+        to_patient=to_patient,
+        to_viewer=viewer,
+        pixel_mm=image.spacing_mm,
+        threshold=level,
+        bright=bright,
+    )
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest 8-connected part of a mask (H, W), its specks filled; larger holes are anatomy and stay.
+
+    Raises: ValueError where no pixel is set.
+    """
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    if count == 0:
+        raise ValueError("no tissue lies beyond the threshold; give another --threshold")
+    body = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    holes, count = ndimage.label(~body)
+    sizes = np.bincount(holes.ravel(), minlength=count + 1)
+    edge = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+    speck = sizes <= max(1.0, SPECK * body.sum())
+    speck[edge] = False
+    speck[0] = False
+    return np.asarray(body | speck[holes])
+
+
+def _columns(voxels: NDArray[np.generic], level: float) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """(surface, thickness) (z, x) in voxels along y: index of the first crossing, interpolated; count above `level`."""
+    width = voxels.shape[2]
+    surface = np.zeros((len(voxels), width))
+    thickness = np.zeros((len(voxels), width), np.float32)
+    columns = np.arange(width)
+    for k, part in enumerate(voxels):
+        above = part > level
+        thickness[k] = above.sum(0, dtype=np.int32)
+        first = above.argmax(0)
+        before = np.maximum(first - 1, 0)
+        inner = part[first, columns].astype(np.float64)
+        outer = part[before, columns].astype(np.float64)
+        hit = (first > 0) & (thickness[k] > 0)
+        step = np.divide(level - outer, inner - outer, out=np.full(width, 0.5), where=hit)
+        surface[k] = np.where(hit, before + step, -0.5)
+    return surface, thickness
+
+
+def fill_nearest(
+    image: NDArray[np.floating[Any]], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(H, W) float32: `image` where known, the nearest known value elsewhere on `wanted`, 0 off it."""
+    filled = np.asarray(image, np.float32)
+    if (wanted & ~known).any():
+        nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+        filled = filled[tuple(nearest)]
+    return np.where(wanted, filled, 0).astype(np.float32)
+
+
+def _lift(affine: Matrix) -> Matrix:
+    """(3, 4) affine that applies a (2, 3) one to x and y and keeps the third coordinate."""
+    lifted = np.eye(3, 4)
+    lifted[:2, :2], lifted[:2, 3] = affine[:, :2], affine[:, 2]
+    return lifted

@@ -1,0 +1,248 @@
+"""From scans and their landmarks to a study: one patch per case, with the map back to the patient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.domain.anatomy import Anatomy, visibility
+from synth.domain.landmarks import Annotation
+from synth.domain.patch import (
+    Crop,
+    Matrix,
+    PatchMap,
+    apply_affine,
+    compose_affine,
+    invert_affine,
+    sample_mask,
+    sample_nearest,
+    silhouette_box,
+)
+from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
+from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.volume import case_name, read
+
+Side = Literal["left", "right"]
+FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """How scans are read.
+
+    side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
+    """
+
+    side: Side | None = None
+    threshold: float | None = None
+    spacing_mm: float | None = None
+    couch: Couch = "none"
+    couch_mm: float = 12.0
+
+    def __post_init__(self) -> None:
+        if self.side not in (None, "left", "right"):
+            raise ValueError(f"side is {self.side!r}; allowed: left, right")
+        if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
+            raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
+        if not 0 < self.couch_mm < 200:
+            raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One image or volume as a network sees it, and the way back.
+
+    silhouette: (H, W) bool patch; depth_mm: (H, W) float32 patch, 0 = background, None for 2D images
+    patch_map: patch -> source px and patient mm; to_viewer: (3, 4) patch (x, y, depth mm) -> 3D Slicer position
+    pixel_mm: (2,) float32 size of a patch pixel (x, y), NaN where unknown
+    source: the projection in source pixels, with the threshold used; notes: what a person should look at
+    """
+
+    silhouette: NDArray[np.bool_]
+    depth_mm: NDArray[np.float32] | None
+    patch_map: PatchMap
+    to_viewer: Matrix
+    pixel_mm: NDArray[np.float32]
+    source: Projection
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedCase:
+    """One case of a study: its patch and its landmarks (K, 3: patch px, patch px, depth mm), NaN = not annotated."""
+
+    case: str
+    subject: str
+    prepared: Prepared
+    landmarks: NDArray[np.float32]
+    visible: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
+    """The patch of an image or volume. Raises ValueError where no silhouette is found or a hand's side is not given."""
+    if anatomy.name == "hand" and settings.side is None:
+        raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
+    if isinstance(source, Volume):
+        view = project(source, threshold=settings.threshold, couch=settings.couch, couch_mm=settings.couch_mm)
+    else:
+        view = outline(source, threshold=settings.threshold)
+    unit = None if view.pixel_mm is None else view.pixel_mm[0]
+    to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
+    if settings.side == "right":
+        to_source = compose_affine(to_source, np.array([[-1.0, 0, anatomy.width], [0, 1, 0]]))
+    lifted = np.eye(3, 4)
+    lifted[:2, :2], lifted[:2, 3] = to_source[:, :2], to_source[:, 2]
+    silhouette = sample_mask(view.silhouette, to_source, anatomy.size)
+    depth = None
+    if view.depth_mm is not None:
+        sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
+        depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
+    scale = np.abs(np.diag(to_source[:, :2]))
+    mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
+    return Prepared(
+        silhouette=silhouette,
+        depth_mm=depth,
+        patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
+        to_viewer=compose_affine(view.to_viewer, lifted),
+        pixel_mm=(scale * mm).astype(np.float32),
+        source=view,
+        notes=_silhouette_notes(view),
+    )
+
+
+def import_case(
+    path: Path, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
+) -> ImportedCase:
+    """One case from its file and annotation. Raises ValueError, naming the case, for whatever does not fit."""
+    source = read(path, spacing_mm=settings.spacing_mm)
+    case = annotation.case
+    try:
+        prepared = prepare(source, anatomy, crop, settings)
+        landmarks = patch_landmarks(annotation, prepared, source, anatomy)
+    except ValueError as error:
+        raise ValueError(f"case {case!r}: {error}") from error
+    return ImportedCase(
+        case=case,
+        subject=annotation.subject,
+        prepared=prepared,
+        landmarks=landmarks.astype(np.float32),
+        visible=visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy),
+        notes=prepared.notes + _side_notes(landmarks, anatomy),
+    )
+
+
+def patch_landmarks(
+    annotation: Annotation, prepared: Prepared, source: Image | Volume, anatomy: Anatomy
+) -> NDArray[np.float64]:
+    """(K, 3) landmarks in patch px, patch px, depth mm; depth NaN for 2D images, all NaN where not annotated.
+
+    Raises: ValueError where coordinates do not suit the image or lie far outside it.
+    """
+    points = np.array(annotation.points, np.float64)
+    given = np.isfinite(points[:, 0])
+    if isinstance(source, Volume):
+        low, high = _extent(source)
+        if not np.isfinite(points[given]).all():
+            raise ValueError("a volume needs z (patient mm, LPS) for every landmark; the file has empty z")
+        patch = prepared.patch_map.patch_points(points)
+    else:
+        if annotation.viewer:
+            points = apply_affine(invert_affine(prepared.source.to_viewer), points)
+        elif np.isfinite(points[:, 2]).any():
+            raise ValueError("a 2D image has no z; leave the column empty and give x, y in px")
+        points[:, 2] = np.where(given, 0, np.nan)
+        low, high = np.zeros(3), np.array([source.pixels.shape[1], source.pixels.shape[0], 0.0])
+        xy = apply_affine(invert_affine(prepared.patch_map.to_source), points[:, :2])
+        patch = np.column_stack([xy, np.full(len(xy), np.nan)])
+    slack = FAR * (high - low).max()
+    for k in np.flatnonzero(given):
+        if (points[k] < low - slack).any() or (points[k] > high + slack).any():
+            where, unit = np.array2string(points[k], precision=1), "mm LPS" if isinstance(source, Volume) else "px"
+            span = f"{np.array2string(low, precision=0)} to {np.array2string(high, precision=0)} {unit}"
+            raise ValueError(
+                f"{anatomy.names[k]} lies far outside, at {where}; the image spans {span}: check units, axes"
+            )
+    return np.asarray(patch)
+
+
+def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tuple[Path, Annotation]]:
+    """Each image with its annotation, in the order of case names.
+
+    Raises: ValueError where two images share a case name, or an image or an annotation stands alone.
+    """
+    files: dict[str, Path] = {}
+    for path in images:
+        name = case_name(path)
+        if name in files:
+            raise ValueError(f"case {name!r} is the name of both {files[name]} and {path}; rename one")
+        files[name] = path
+    if alone := sorted(files.keys() - annotations.keys()):
+        raise ValueError(f"no landmarks for {len(alone)} images: {_some(alone)}; every image of a study needs them")
+    if alone := sorted(annotations.keys() - files.keys()):
+        raise ValueError(
+            f"no image for {len(alone)} cases with landmarks: {_some(alone)}; there is {_some(sorted(files))}"
+        )
+    return [(files[name], annotations[name]) for name in sorted(files)]
+
+
+def assemble(cases: Sequence[ImportedCase], anatomy: Anatomy) -> Samples:
+    """The cases as the rows of a study, in the order given. Raises ValueError where 2D images and volumes are mixed."""
+    depths = [case.prepared.depth_mm for case in cases]
+    flat = [case.case for case in cases if case.prepared.depth_mm is None]
+    if 0 < len(flat) < len(cases):
+        raise ValueError(f"2D images ({_some(flat)}) and volumes are mixed; import them as two studies")
+    return Samples(
+        sample_id=np.arange(len(cases), dtype=np.int64),
+        packed=pack_silhouettes(np.stack([case.prepared.silhouette for case in cases])),
+        depth_mm=None if flat else np.stack([depth for depth in depths if depth is not None]),
+        landmarks=np.stack([case.landmarks for case in cases]),
+        visible=np.stack([case.visible for case in cases]),
+        pixel_mm=np.stack([case.prepared.pixel_mm for case in cases]),
+        parameters=np.zeros((len(cases), 0), np.float32),
+        joints=np.zeros((len(cases), 0, 3), np.float32),
+        case=tuple(case.case for case in cases),
+        subject=tuple(case.subject for case in cases),
+        to_source=np.stack([case.prepared.patch_map.to_source for case in cases]),
+        to_patient=np.stack([case.prepared.patch_map.to_patient for case in cases]),
+    )
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+
+
+def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
+    """(low, high) corners (3,) of a volume in patient mm."""
+    affine = volume.index_to_patient
+    shape = np.array(volume.voxels.shape[::-1], np.float64)
+    corners = apply_affine(affine, np.array([[-0.5, -0.5, -0.5], shape - 0.5]))
+    return corners[0], corners[1]
+
+
+def _silhouette_notes(view: Projection) -> tuple[str, ...]:
+    mask = view.silhouette
+    notes = []
+    if not 0.02 <= mask.mean() <= 0.9:
+        notes.append(f"silhouette covers {mask.mean():.1%} of the image: is the threshold right?")
+    sides = {"top": mask[0], "bottom": mask[-1], "left": mask[:, 0], "right": mask[:, -1]}
+    if cut := [name for name, edge in sides.items() if edge.any()]:
+        notes.append(f"cut off at the {', '.join(cut)} of the image")
+    return tuple(notes)
+
+
+def _side_notes(landmarks: NDArray[np.float64], anatomy: Anatomy) -> tuple[str, ...]:
+    """Signs of a mirror image, in a patch that shows a left hand's back or a body from the front."""
+    if anatomy.name == "hand":
+        thumb, little = landmarks[anatomy.names.index("thumb_tip")], landmarks[anatomy.names.index("little_tip")]
+        if thumb[0] < little[0]:
+            return ("thumb on the wrong side: the hand looks mirrored; is the side right?",)
+        return ()
+    pairs = [(k, j) for k, j in enumerate(anatomy.mirror) if anatomy.names[k].startswith("left_")]
+    swapped = sum(bool(landmarks[left, 0] < landmarks[right, 0]) for left, right in pairs)
+    if 2 * swapped > len(pairs):
+        return (f"{swapped} of {len(pairs)} left landmarks lie on the subject's right: are left and right exchanged?",)
+    return ()
