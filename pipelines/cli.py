@@ -56,7 +56,7 @@ def resolve(name: str, overrides: Sequence[str]) -> Recipe:
         return adapter.validate_python(resolved)
     except ValueError as error:
         # pydantic's errors() gives a structured first error; a plain ValueError its own text
-        details = getattr(error, "errors", list)()
+        details: list[dict[str, Any]] = getattr(error, "errors", list)()
         reason = "; ".join(f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in details) or str(error)
         raise UsageError(f"recipe {name} does not allow that: {reason}") from error
 

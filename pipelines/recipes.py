@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from synth.body import Shape
 from synth.domain.anatomy import anatomy_named
 from synth.figure import RenderRecipe
-from synth.phantom import PhantomRecipe
+from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
 from synth.pose import BodyPose, HandPose
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
@@ -32,6 +32,8 @@ class Recipe:
         anatomy_named(self.anatomy)
         if self.render.anatomy != self.anatomy:
             raise ValueError(f"recipe is for {self.anatomy}, but render.anatomy is {self.render.anatomy}")
+        if self.phantom.anatomy != self.anatomy:
+            raise ValueError(f"recipe is for {self.anatomy}, but phantom.anatomy is {self.phantom.anatomy}")
 
 
 # Hands of all ages, wider in finger and palm than the body model draws them.
@@ -65,7 +67,7 @@ def hand() -> Recipe:
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(),
         sweep=SweepRecipe(schedules=_schedules(), folds=3),
-        phantom=PhantomRecipe(),
+        phantom=hand_phantoms(),
     )
 
 
@@ -77,18 +79,20 @@ def body() -> Recipe:
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(),
         sweep=SweepRecipe(schedules=_schedules(), folds=3),
-        phantom=PhantomRecipe(),
+        phantom=body_phantoms(),
     )
 
 
 def hand_paper() -> Recipe:
     """The published settings for hands: Table 1, 30 epochs of SGD, one fine-tuning schedule, 3 folds."""
-    return replace(hand(), **_published(folds=3))
+    sweep = SweepRecipe(schedules=(paper_schedule(),), folds=3)
+    return replace(hand(), model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
 
 
 def body_paper() -> Recipe:
     """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects."""
-    return replace(body(), **_published(folds=20))
+    sweep = SweepRecipe(schedules=(paper_schedule(),), folds=20)
+    return replace(body(), model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
 
 
 def hand_smoke() -> Recipe:
@@ -103,20 +107,12 @@ def body_smoke() -> Recipe:
 
 def hand_virtual_study() -> Recipe:
     """The paper's hand study with virtual patients: 263 MR volumes of 132 people, 3 folds."""
-    return replace(hand(), phantom=PhantomRecipe())
+    return replace(hand(), phantom=replace(hand_phantoms(), count=263))
 
 
 def body_virtual_study() -> Recipe:
     """The paper's body study with virtual patients: 20 supine CT volumes, leave one out."""
-    return replace(body(), phantom=PhantomRecipe(), sweep=SweepRecipe(schedules=_schedules(), folds=20))
-
-
-def _published(folds: int) -> dict[str, object]:
-    return {
-        "model": ModelRecipe(network="paper"),
-        "train": paper_training(),
-        "sweep": SweepRecipe(schedules=(paper_schedule(),), folds=folds),
-    }
+    return replace(body(), phantom=body_phantoms(), sweep=SweepRecipe(schedules=_schedules(), folds=20))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {

@@ -24,7 +24,9 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--count", type=positive, required=True, help="number of samples")
     options.add_argument("--seed", type=int, required=True, help="seed of every draw, 0 or more")
     options.add_argument("--out", required=True, help="folder or URI (file://, s3://) of the dataset")
-    options.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="Blender processes; default: cores")
+    options.add_argument(
+        "--workers", type=positive, default=os.cpu_count() or 1, help="Blender processes; default: cores"
+    )
     arguments = options.parse_args(argv)
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed} is not allowed; give 0 or more")

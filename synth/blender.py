@@ -89,7 +89,9 @@ def _sheet_mesh(bpy: Any, num_vertices: int, triangles: NDArray[np.int32], group
     mesh.update(calc_edges=True)
     material = bpy.data.materials.new("depth")
     material.use_nodes = True
-    material.cycles.emission_sampling = "NONE"  # else Cycles builds a tree of every triangle as a lamp: ten times slower
+    material.cycles.emission_sampling = (
+        "NONE"  # else Cycles builds a tree of every triangle as a lamp: ten times slower
+    )
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     position, split, emission, output = (
@@ -136,7 +138,9 @@ def _memory_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def serve(connection: Connection, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int) -> None:
+def serve(
+    connection: Connection, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int
+) -> None:
     """The child process: answer each array of vertices with its depth maps until the other end closes."""
     Path("/proc/self/comm").write_text("synth-blender")  # so that people find it in top
     quiet = os.open(os.devnull, os.O_WRONLY)

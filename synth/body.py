@@ -80,7 +80,7 @@ def coefficients(template: Template, parameters: NDArray[np.float64]) -> Array:
     combined = np.prod(np.where(template.mask > 0, variations, 1.0), axis=1)
     local = parameters[len(PHENOTYPES) :]
     signed = np.stack([np.maximum(local, 0), np.maximum(-local, 0)], axis=1).ravel()
-    return np.concatenate([combined @ template.projection, signed]).astype(np.float32)
+    return np.asarray(np.concatenate([combined @ template.projection, signed]), np.float32)
 
 
 def rest_mesh(template: Template, parameters: NDArray[np.float64]) -> tuple[Array, Array]:

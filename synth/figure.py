@@ -10,7 +10,17 @@ from pydantic import TypeAdapter
 from synth.body import PHENOTYPES, Array, Shape, landmarks_of, rest_mesh, sample_shape, skin
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.patch import Crop, apply_affine, invert_affine
-from synth.pose import BodyPose, HandPose, Skeleton, hand_frame, pose_body, pose_hand, sample_body_pose, sample_hand_pose
+from synth.pose import (
+    BodyPose,
+    HandPose,
+    Skeleton,
+    about,
+    hand_frame,
+    pose_body,
+    pose_hand,
+    sample_body_pose,
+    sample_hand_pose,
+)
 from synth.template import Template, load_template
 
 DEPTH_MARGIN_MM = 10.0  # the zero plane lies this far before the nearest surface
@@ -60,23 +70,27 @@ class Figure:
 def sample_figure(recipe: RenderRecipe, template: Template, rng: np.random.Generator) -> Figure:
     """A figure drawn from the recipe's shapes and poses."""
     shape = sample_shape(recipe.shape, template.changes, rng)
-    return pose_figure(recipe, template, shape, rng)
+    factors = sample_proportions(recipe.shape, rng)
+    return pose_figure(recipe, template, shape, rng, factors)
 
 
 def pose_figure(
-    recipe: RenderRecipe, template: Template, shape: NDArray[np.float64], rng: np.random.Generator
+    recipe: RenderRecipe,
+    template: Template,
+    shape: NDArray[np.float64],
+    rng: np.random.Generator,
+    factors: dict[str, float],
 ) -> Figure:
-    """A subject of the given shape parameters (see sample_shape) in a pose drawn from the recipe."""
+    """A subject of the given shape (see sample_shape) and hand proportions in a pose drawn from the recipe."""
     anatomy = anatomy_named(recipe.anatomy)
     vertices, heads = rest_mesh(template, shape)
     if recipe.hand_pose is None:
         assert recipe.body_pose is not None
         angles = sample_body_pose(recipe.body_pose, rng)
         skeleton = pose_body(template, heads, angles)
-        factors: dict[str, float] = {}
+        factors = {}
     else:
         angles = sample_hand_pose(recipe.hand_pose, rng)
-        factors = sample_proportions(recipe.shape, rng)
         vertices, heads = proportion_hand(template, vertices, heads, factors)
         skeleton = pose_hand(template, heads, angles)
     rotations, positions = skeleton.rotations.astype(np.float32), skeleton.positions.astype(np.float32)
@@ -143,7 +157,9 @@ def proportion_hand(
     return moved.astype(np.float32), joints.astype(np.float32)
 
 
-def _stretch(offsets: NDArray[np.float64], axis: NDArray[np.float64], length: float, width: float) -> NDArray[np.float64]:
+def _stretch(
+    offsets: NDArray[np.float64], axis: NDArray[np.float64], length: float, width: float
+) -> NDArray[np.float64]:
     along = np.maximum(offsets @ axis, 0)[:, None] * axis
     across = offsets - (offsets @ axis)[:, None] * axis
     return np.asarray((length - 1) * along + (width - 1) * across)
@@ -169,25 +185,19 @@ def cut_forearm(template: Template, posed: Array, skeleton: Skeleton, angles: di
     shrink = np.where(reach > 0.02, 0.5, 1.0)[:, None]
     drawn = axis_point + (posed - axis_point) * shrink
     onto = drawn - (np.maximum((drawn - origin) @ normal, 0) / (down @ normal))[:, None] * down
-    return np.where(beyond[:, None] > 0, onto, posed).astype(np.float32)
+    digits = [j for j, name in enumerate(template.bones) if name.startswith("finger")]
+    cut = (beyond > 0) & (template.weights[:, digits].sum(1) < 0.5)  # a thumb far out may reach below the plane
+    return np.where(cut[:, None], onto, posed).astype(np.float32)
 
 
 def _view_of(template: Template, recipe: RenderRecipe, heads: Array, angles: dict[str, float]) -> NDArray[np.float64]:
     """(3, 3) from model metres to viewing millimetres: x right, y down, z away from the viewer."""
     if recipe.hand_pose is None:
-        return 1000 * np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
+        return np.array([[1000.0, 0, 0], [0, 0, -1000.0], [0, 1000.0, 0]])
     side, up, back = hand_frame(template, heads.astype(np.float64))
     turn, lean, nod = (np.deg2rad(angles[name]) for name in ("rotation", "tilt_up", "tilt_side"))
-    rotation = _rotate(2, turn) @ _rotate(1, lean) @ _rotate(0, nod)
-    return np.asarray(1000 * rotation @ np.stack([side, -up, -back]))
-
-
-def _rotate(axis: int, angle: float) -> NDArray[np.float64]:
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix = np.eye(3)
-    matrix[first, first] = matrix[second, second] = np.cos(angle)
-    matrix[second, first], matrix[first, second] = np.sin(angle), -np.sin(angle)
-    return matrix
+    rotation = about([0, 0, 1], turn) @ about([0, 1, 0], lean) @ about([1, 0, 0], nod)
+    return np.asarray(1000 * rotation @ np.stack([side, -up, -back]), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

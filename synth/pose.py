@@ -192,7 +192,17 @@ def sample_body_pose(pose: BodyPose, rng: np.random.Generator) -> dict[str, floa
 
 
 _MIDLINE = ("head_turn", "head_flexion", "head_tilt", "bend", "roll", "yaw")
-_PER_SIDE = ("arm_abduction", "arm_back", "elbow", "forearm_twist", "wrist", "leg_spread", "hip_rotation", "knee", "foot")
+_PER_SIDE = (
+    "arm_abduction",
+    "arm_back",
+    "elbow",
+    "forearm_twist",
+    "wrist",
+    "leg_spread",
+    "hip_rotation",
+    "knee",
+    "foot",
+)
 
 
 def pose_body(template: Template, heads: Array, angles: dict[str, float]) -> Skeleton:
@@ -219,9 +229,17 @@ def pose_body(template: Template, heads: Array, angles: dict[str, float]) -> Ske
 
 
 def _aim_arm(
-    template: Template, rest: Vector, chest: Vector, side: str, sign: float, a: dict[str, float], turned: dict[int, Vector]
+    template: Template,
+    rest: Vector,
+    chest: Vector,
+    side: str,
+    sign: float,
+    a: dict[str, float],
+    turned: dict[int, Vector],
 ) -> None:
-    upper, lower, twist, wrist = (template.bone(f"{n}.{side}") for n in ("upperarm01", "lowerarm01", "lowerarm02", "wrist"))
+    upper, lower, twist, wrist = (
+        template.bone(f"{n}.{side}") for n in ("upperarm01", "lowerarm01", "lowerarm02", "wrist")
+    )
     out = a["arm_abduction"]
     aim = chest @ np.array([sign * np.sin(out), np.sin(a["arm_back"]), -np.cos(out)])
     turned[upper] = swing(chest @ (rest[lower] - rest[upper]), aim) @ chest
@@ -238,7 +256,13 @@ def _aim_arm(
 
 
 def _aim_leg(
-    template: Template, rest: Vector, trunk: Vector, side: str, sign: float, a: dict[str, float], turned: dict[int, Vector]
+    template: Template,
+    rest: Vector,
+    trunk: Vector,
+    side: str,
+    sign: float,
+    a: dict[str, float],
+    turned: dict[int, Vector],
 ) -> None:
     upper, lower, foot = (template.bone(f"{name}.{side}") for name in ("upperleg01", "lowerleg01", "foot"))
     spread, bend = a["leg_spread"], a["knee"]

@@ -1,7 +1,7 @@
 """The two anatomies: patch size, landmarks in their fixed order, and how each landmark is defined."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,9 +104,9 @@ def anatomy_named(name: str) -> Anatomy:
 
 
 def visibility(
-    points: NDArray[np.floating],
+    points: NDArray[np.floating[Any]],
     silhouette: NDArray[np.bool_],
-    depth_mm: NDArray[np.floating] | None,
+    depth_mm: NDArray[np.floating[Any]] | None,
     anatomy: Anatomy,
     outline_px: float = 1.5,
 ) -> NDArray[np.uint8]:

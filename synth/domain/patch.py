@@ -4,7 +4,7 @@ Points are (x, y) with pixel centres at +0.5; arrays are (row, col); sizes (heig
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class Crop:
             raise ValueError(f"crop.pixel_mm is {self.pixel_mm}; allowed: > 0, or null to fit the silhouette")
 
     def window(
-        self, box: NDArray[np.floating], size: tuple[int, int], source_pixel_mm: float | None = None
+        self, box: NDArray[np.floating[Any]], size: tuple[int, int], source_pixel_mm: float | None = None
     ) -> Matrix:
         """(2, 3) affine patch px -> source px for a silhouette box (4,: x0, y0, x1, y1 in source px).
 
@@ -67,15 +67,15 @@ class PatchMap:
     to_source: Matrix
     to_patient: Matrix
 
-    def source_points(self, points: NDArray[np.floating]) -> Matrix:
+    def source_points(self, points: NDArray[np.floating[Any]]) -> Matrix:
         """(K, 2) source px of patch points (K, >= 2)."""
         return apply_affine(self.to_source, np.asarray(points, np.float64)[:, :2])
 
-    def patient_points(self, points: NDArray[np.floating]) -> Matrix:
+    def patient_points(self, points: NDArray[np.floating[Any]]) -> Matrix:
         """(K, 3) patient mm of patch points (K, 3: x px, y px, depth mm)."""
         return apply_affine(self.to_patient, np.asarray(points, np.float64))
 
-    def patch_points(self, patient: NDArray[np.floating]) -> Matrix:
+    def patch_points(self, patient: NDArray[np.floating[Any]]) -> Matrix:
         """(K, 3) patch points (x px, y px, depth mm) of patient points (K, 3) in mm: inverse of patient_points."""
         return apply_affine(invert_affine(self.to_patient), np.asarray(patient, np.float64))
 
@@ -122,9 +122,7 @@ def sample_mask(mask: NDArray[np.bool_], to_source: Matrix, size: tuple[int, int
     return np.asarray(value >= 0.5 - 1e-9)
 
 
-def sample_nearest(
-    image: NDArray[np.floating], to_source: Matrix, size: tuple[int, int]
-) -> NDArray[np.float32]:
+def sample_nearest(image: NDArray[np.floating[Any]], to_source: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
     """Patch (H, W) float32 of the source values nearest to each pixel centre; 0 outside the source."""
     x, y = _centres(to_source, size)
     return _pick(image.astype(np.float32), np.floor(y).astype(int), np.floor(x).astype(int))

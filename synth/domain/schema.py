@@ -125,7 +125,7 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
 def _quantise(depth_mm: NDArray[np.float32]) -> NDArray[np.uint8]:
     steps = np.rint(depth_mm / DEPTH_UNIT_MM)
     assert steps.min(initial=0) >= 0 and steps.max(initial=0) <= np.iinfo(np.uint16).max, "depth beyond 6.5 m"
-    return steps.astype("<u2").reshape(len(depth_mm), -1).view(np.uint8)
+    return np.asarray(steps.astype("<u2").reshape(len(depth_mm), -1).view(np.uint8))
 
 
 def _binary(rows: NDArray[np.uint8]) -> pa.Array:

@@ -103,15 +103,11 @@ def write_shard(samples: Samples, uri: str, index: int, footer: dict[str, str]) 
     digest = content_hash(table)
     metadata = {**footer, "synthmark.schema_version": str(SCHEMA_VERSION), "synthmark.content_hash": digest}
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(metadata), sink, compression="zstd", row_group_size=ROW_GROUP
-    )
+    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", row_group_size=ROW_GROUP)
     data = sink.getvalue().to_pybytes()
     name = shard_name(index)
     write_bytes(uri, name, data)
-    return Shard(
-        name=name, first_id=int(samples.sample_id[0]), rows=len(samples), bytes=len(data), content_hash=digest
-    )
+    return Shard(name=name, first_id=int(samples.sample_id[0]), rows=len(samples), bytes=len(data), content_hash=digest)
 
 
 def write_bytes(uri: str, name: str, data: bytes) -> None:
@@ -155,6 +151,27 @@ def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | Non
         content_hash=footer.get("synthmark.content_hash", ""),
     )
     return entry, footer
+
+
+def shard_fault(uri: str, shard: Shard) -> str | None:
+    """What is wrong with a shard against its manifest entry, its whole content read and hashed; None if sound."""
+    fs, base = filesystem(uri)
+    try:
+        with pq.ParquetFile(f"{base}/{Path(shard.name).name}", filesystem=fs) as file:
+            table = file.read()
+    except FileNotFoundError:
+        return "missing"
+    except (pa.ArrowInvalid, OSError) as error:
+        return f"unreadable ({error})"
+    version = (table.schema.metadata or {}).get(b"synthmark.schema_version", b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        return f"has schema version {version}, not {SCHEMA_VERSION}"
+    if len(table) != shard.rows:
+        return f"has {len(table)} rows, not {shard.rows}"
+    ids = table["sample_id"].to_numpy()
+    if not np.array_equal(ids, np.arange(shard.first_id, shard.first_id + shard.rows)):
+        return "has ids out of order, missing or twice"
+    return None if content_hash(table) == shard.content_hash else "has other content than when it was written"
 
 
 def write_manifest(uri: str, manifest: Manifest) -> None:
@@ -201,7 +218,9 @@ def read_manifest(uri: str) -> Manifest:
         with fs.open_input_stream(f"{base}/{MANIFEST}") as stream:
             payload = json.loads(stream.read())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(f"{uri} holds no dataset ({MANIFEST} is missing); make one with render.py or study.py") from error
+        raise ValueError(
+            f"{uri} holds no dataset ({MANIFEST} is missing); make one with render.py or study.py"
+        ) from error
     except ValueError as error:
         raise ValueError(f"{uri}/{MANIFEST} is not readable: {error}") from error
     if not isinstance(payload, dict) or payload.get("format") != "synthmark":
