@@ -3,8 +3,9 @@
 import logging
 import math
 import os
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +80,14 @@ class Run:
         """Record a text as the artifact `name`."""
         _client(self.experiment.uri).log_text(self.run_id, text, name)
 
-    def log_files(self, files: Sequence[Path], folder: str) -> None:
-        """Record local files as artifacts under `folder`."""
+    def log_files(self, files: Mapping[str, bytes], folder: str) -> None:
+        """Record files, name -> content, as artifacts under `folder`."""
         client = _client(self.experiment.uri)
-        for path in files:
-            client.log_artifact(self.run_id, str(path), folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in files.items():
+                path = Path(scratch) / name
+                path.write_bytes(content)
+                client.log_artifact(self.run_id, str(path), folder)
 
 
 def default_uri() -> str:
@@ -104,7 +108,7 @@ def open_experiment(name: str, uri: str | None = None) -> Experiment:
     """
     from mlflow.exceptions import MlflowException
 
-    uri = uri or default_uri()
+    uri = _absolute(uri or default_uri())
     store = _local_folder(uri)
     if store is None:
         return _open(name, uri, None)
@@ -159,6 +163,37 @@ def finish_run(run: Run, status: str = "FINISHED") -> None:
     _client(run.experiment.uri).set_terminated(run.run_id, status=status)
 
 
+def find_runs(experiment: Experiment, tags: Mapping[str, str]) -> list[tuple[Run, str]]:
+    """Every run of the experiment that has all these tags, with its status, oldest first."""
+    quoted = {name: value.replace("'", "\\'") for name, value in tags.items()}
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in quoted.items())
+    client = _client(experiment.uri)
+    found = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment.experiment_id], wanted, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        found += [(Run(experiment=experiment, run_id=run.info.run_id), str(run.info.status)) for run in page]
+        token = page.token
+        if not token:
+            return found
+
+
+def children_of(run: Run, tags: Mapping[str, str] | None = None) -> list[tuple[Run, str]]:
+    """The runs that hang under `run` and have these tags, with their status, oldest first."""
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    return find_runs(run.experiment, {MLFLOW_PARENT_RUN_ID: run.run_id, **(tags or {})})
+
+
+def delete_run(run: Run) -> None:
+    """None; the run and what hangs under it no longer show: an attempt that was cut off and is recorded anew."""
+    for child, _ in children_of(run):
+        delete_run(child)
+    _client(run.experiment.uri).delete_run(run.run_id)
+
+
 @contextmanager
 def recorded(run: Run) -> Iterator[Run]:
     """A context that ends the run: finished, failed on an exception, killed on an interrupt."""
@@ -200,6 +235,12 @@ def _client(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def _absolute(uri: str) -> str:
+    """The URI with a relative SQLite path made absolute: workers have other working directories."""
+    prefix = "sqlite:///"
+    return f"{prefix}{Path(uri.removeprefix(prefix)).absolute()}" if uri.startswith(prefix) else uri
 
 
 def _local_folder(uri: str) -> Path | None:
