@@ -1,0 +1,120 @@
+"""What a sweep ends with: the chosen schedule, and one network refitted with it on every case, calibrated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from synth.domain.shards import filesystem
+from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
+from training.data import Patches
+from training.provenance import git_commit, versions
+from tuning.baselines import mean_shape
+from tuning.cases import Cases
+from tuning.conformal import conformal_radii, sigma_factors
+from tuning.schedule import Schedule
+from tuning.trial import OnEpoch, Trial, TrialResult, fine_tune, fold_seed, starting_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenSchedule:
+    """What schedule.json says: the schedule, on what it was chosen, from how many, and its out-of-fold error."""
+
+    schedule: Schedule
+    anatomy: str
+    network: str
+    study_digest: str
+    num_schedules: int
+    num_folds: int
+    seed: int
+    error_px: float
+    failed: tuple[str, ...] = ()
+
+
+def choose(results: Sequence[TrialResult]) -> TrialResult:
+    """The result with the smallest mean error in patch px; the first of equal ones.
+
+    Raises: ValueError where there is none or none has an error.
+    """
+    known = [result for result in results if np.isfinite(result.error_px)]
+    if not known:
+        raise ValueError("no schedule has an error on this study; are its landmarks annotated?")
+    return min(known, key=lambda result: result.error_px)
+
+
+def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch | None = None) -> LoadedModel:
+    """The loaded network trained by the trial's schedule on every case, with a card that lacks its calibration."""
+    torch.set_num_threads(1)
+    seed = fold_seed(trial.seed, trial.num_folds)
+    model = starting_network(loaded, trial.start, seed)
+    patches = Patches.from_samples(cases.samples, cases.anatomy)
+    fine_tune(model, patches, trial.schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
+    return LoadedModel(model=model.eval(), card=loaded.card)
+
+
+def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
+    """The card with radii, sigma and mean depth measured on `cases` by the out-of-fold predictions of `result`.
+
+    Radii are in mm within the image plane where every case has a known spacing, else in patch px. The mean depth stays
+    that of the pre-training where the study has none.
+    """
+    residuals = cases.errors_px(result.points)
+    spaced = bool(np.isfinite(cases.samples.pixel_mm).all())
+    radii = conformal_radii(cases.errors_mm(result.points) if spaced else residuals, cases.subjects)
+    depth = mean_shape(cases.depths())
+    if card.mean_depth is not None:
+        depth = np.where(np.isfinite(depth), depth, np.asarray(card.mean_depth, np.float32))
+    known = [column[np.isfinite(column)] for column in residuals.T]
+    along_axis = [float(np.sqrt((column**2).mean() / 2)) for column in known if column.size]
+    return replace(
+        card,
+        mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
+        sigma_scale=sigma_factors(residuals, result.sigma),
+        sigma_px=tuple(along_axis) if len(along_axis) == len(known) else card.sigma_px,
+        conformal=Conformal(
+            level=radii.level,
+            unit="mm" if spaced else "patch_px",
+            radii=radii.radius,
+            num_subjects=radii.num_subjects,
+            reason=radii.reason,
+        ),
+        metrics={"out_of_fold_error_px": result.error_px},
+    )
+
+
+def save_refitted(
+    uri: str, refitted: LoadedModel, cases: Cases, result: TrialResult, pretrained_digest: str, recipe: dict[str, Any]
+) -> ModelCard:
+    """The card as written under `uri`, with the data, code and settings that made the model."""
+    card = replace(
+        calibrated(refitted.card, cases, result),
+        recipe=recipe,
+        git_commit=git_commit(),
+        versions=versions(),
+        data={**refitted.card.data, "study": cases.digest, "pretrained": pretrained_digest},
+    )
+    return save_model(uri, refitted.model, card)
+
+
+def read_chosen(uri: str) -> ChosenSchedule:
+    """The schedule.json of a sweep. Raises ValueError where it is missing or something else."""
+    fs, path = filesystem(uri)
+    try:
+        with fs.open_input_stream(path) as stream:
+            raw = stream.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise ValueError(f"schedule {uri} cannot be read; give the schedule.json of a sweep") from error
+    try:
+        return TypeAdapter(ChosenSchedule).validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ValueError(f"{uri} is not the schedule.json of a sweep: {where}: {first['msg']}") from error
+
+
+def as_json(chosen: ChosenSchedule) -> bytes:
+    """The bytes of schedule.json."""
+    return TypeAdapter(ChosenSchedule).dump_json(chosen, indent=1) + b"\n"
