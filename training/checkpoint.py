@@ -125,6 +125,11 @@ def load_model(uri: str, device: torch.device | str = "cpu") -> LoadedModel:
     return LoadedModel(model=model.to(device).eval(), card=card)
 
 
+def model_files(uri: str) -> dict[str, bytes]:
+    """A model folder's files, name -> content. Raises ValueError where one is missing."""
+    return {name: _read(uri, name) for name in (CARD, WEIGHTS)}
+
+
 def read_card(uri: str) -> ModelCard:
     """The card of a model folder. Raises ValueError where there is none or it is not ours."""
     raw = _read(uri, CARD)

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Train a landmark network on renderings; the newest state is kept after every epoch.
+
+  python pipelines/pretrain.py hand_smoke --data /data/hands --out /data/hand_model
+  python pipelines/pretrain.py body --data s3://bucket/bodies --out s3://bucket/body_model --workers 4 --gpu
+
+Run the same command again and it continues after the last whole epoch. The model lies in OUT/model. Curves, parameters
+and examples go to MLflow (SYNTHMARK_MLFLOW or MLFLOW_TRACKING_URI; else a SQLite file in your data folder).
+"""
+
+import os
+from collections.abc import Sequence
+
+import torch
+
+from pipelines.cli import UsageError, as_dict, parser, positive, progress, resolve, run, show_recipe, start_ray
+from synth.domain.shards import Manifest, has_files
+from training import tracking
+from training.checkpoint import ModelCard, load_model, model_files, read_card
+from training.distributed import pretrain
+from training.figures import example_figure
+from training.loop import check_training, predict
+from training.pretraining import PretrainJob, absolute_uri, claim_output, new_model, read_split, true_points
+
+
+def main(argv: Sequence[str]) -> str:
+    """Where the model is, with its error on held-out renderings."""
+    options = parser(__doc__ or "")
+    options.add_argument("--data", required=True, help="folder or URI of renderings")
+    options.add_argument("--out", required=True, help="folder or URI of checkpoints and the final model")
+    options.add_argument("--seed", type=int, default=1, help="seed of weights and order, 0 or more; default 1")
+    options.add_argument("--workers", type=positive, help="training processes; default: cores, with --gpu GPUs")
+    options.add_argument("--gpu", action="store_true", help="train on GPUs, one a worker")
+    options.add_argument("--experiment", default="pretrain", help="MLflow experiment; default: pretrain")
+    arguments = options.parse_args(argv)
+    workers = arguments.workers or max(1, (torch.cuda.device_count() if arguments.gpu else os.cpu_count()) or 1)
+    job = job_of(arguments.recipe, arguments.overrides, arguments.data, arguments.out, arguments.seed)
+    if arguments.gpu and not os.environ.get("RAY_ADDRESS") and torch.cuda.device_count() < workers:
+        raise ValueError(f"--gpu needs {workers} GPUs; there are {torch.cuda.device_count()}; leave --gpu out")
+    manifest = claim_output(job)
+    show_recipe(resolve(arguments.recipe, arguments.overrides))
+    if not has_files(job.model_uri):
+        train_and_record(job, manifest, arguments.experiment, workers, arguments.gpu)
+    card = read_card(job.model_uri)
+    return f"{job.model_uri}: {card.anatomy}, {card.model.network}, held-out error {card.metrics['held_out_px']:.2f} px"
+
+
+def job_of(recipe_name: str, overrides: Sequence[str], data: str, out: str, seed: int) -> PretrainJob:
+    """The run as plain data. Raises UsageError where recipe, network and loss do not fit together."""
+    if seed < 0:
+        raise UsageError(f"--seed {seed} is not allowed; give 0 or more")
+    recipe = resolve(recipe_name, overrides)
+    job = PretrainJob(
+        anatomy=recipe.anatomy,
+        model=recipe.model,
+        train=recipe.train,
+        crop=recipe.render.crop,
+        recipe=as_dict(recipe),
+        seed=seed,
+        data_uri=absolute_uri(data),
+        out_uri=absolute_uri(out),
+    )
+    check_training(new_model(job), job.train)
+    return job
+
+
+def train_and_record(job: PretrainJob, manifest: Manifest, experiment: str, workers: int, gpu: bool) -> None:
+    """None; trains, with progress here and everything of interest in MLflow."""
+    run_ = tracking.start_run(tracking.open_experiment(experiment), f"{job.anatomy} {job.model.network}")
+    with tracking.recorded(run_):
+        run_.log_params({**job.recipe, "seed": job.seed, "workers": workers, "data_digest": manifest.digest})
+        start_ray(workers)
+        with progress(manifest.rows, "img", f"training on {workers} workers") as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            def keep(entry: dict[str, float]) -> None:
+                bar.set_postfix_str(f"epoch {entry['epoch'] + 1:g}, held-out {entry['held_out_px']:.2f} px")
+                run_.log_metrics({k: v for k, v in entry.items() if k != "epoch"}, step=int(entry["epoch"]))
+
+            pretrain(job, workers=workers, gpu=gpu, on_progress=show, on_entry=keep)
+        record_result(run_, job, read_card(job.model_uri))
+
+
+def record_result(run_: tracking.Run, job: PretrainJob, card: ModelCard) -> None:
+    """None; the final errors, provenance, examples and the model's own files go to MLflow."""
+    run_.log_metrics({name: value for name, value in card.metrics.items() if value is not None}, step=job.train.epochs)
+    run_.log_tags({"git_commit": card.git_commit, **{f"version.{k}": v for k, v in card.versions.items()}})
+    held_out = read_split(job).held_out
+    held_out = held_out.select(torch.arange(min(12, len(held_out))))
+    model = load_model(job.model_uri).model
+    images = held_out.images(torch.arange(len(held_out)))[:, 0].numpy()
+    run_.log_figure(example_figure(images, predict(model, held_out).points, true_points(held_out)), "examples.png")
+    run_.log_files(model_files(job.model_uri), "model")
+
+
+if __name__ == "__main__":
+    run(main)
