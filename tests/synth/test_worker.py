@@ -1,0 +1,123 @@
+"""Rendering: Blender against an independent ray cast, labels against pixels, and equal bits whatever happens."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trimesh import Trimesh
+from trimesh.ray.ray_pyembree import RayMeshIntersector
+
+from synth.domain.anatomy import BODY, HAND, OUTLINE, Anatomy, anatomy_named
+from synth.domain.schema import unpack_silhouettes
+from synth.domain.shards import read_shard_entry
+from synth.figure import Framed, RenderRecipe, draw, template_of
+from synth.pose import BodyPose, HandPose
+from synth.worker import Blender, BlenderFailed, ShardJob, ShardWorker, plan_shards
+
+HANDS = RenderRecipe(anatomy="hand", hand_pose=HandPose(), shard_rows=32)
+BODIES = RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=16)
+
+
+def _cast(framed: Framed, triangles: np.ndarray, anatomy: Anatomy) -> np.ndarray:
+    """Depth (H, W) by Embree: one ray along z through every pixel's centre; 0 where it hits nothing."""
+    rows, cols = np.indices(anatomy.size)
+    origins = np.column_stack([cols.ravel() + 0.5, rows.ravel() + 0.5, np.zeros(rows.size)])
+    mesh = Trimesh(framed.vertices, triangles, process=False)
+    hits, rays, _ = RayMeshIntersector(mesh).intersects_location(
+        origins, np.tile([0.0, 0.0, 1.0], (len(origins), 1)), multiple_hits=False
+    )
+    depth = np.zeros(rows.size)
+    depth[rays] = hits[:, 2]
+    return depth.reshape(anatomy.size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
+def test_silhouette_and_depth_equal_an_independent_ray_cast(recipe: RenderRecipe, tmp_path: Path) -> None:
+    anatomy, template = anatomy_named(recipe.anatomy), template_of(recipe)
+    samples = ShardWorker(recipe, 11, str(tmp_path)).samples(ShardJob(index=0, first_id=0, rows=16))
+    masks = unpack_silhouettes(samples.packed, anatomy.size)
+    assert samples.depth_mm is not None
+    for i in range(16):
+        cast = _cast(draw(recipe, template, 11, i), template.triangles, anatomy)
+        both = masks[i] & (cast > 0)
+        assert both.sum() / (masks[i] | (cast > 0)).sum() >= 0.99
+        assert np.percentile(np.abs(samples.depth_mm[i] - cast)[both], 99) < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
+def test_landmarks_lie_where_their_pixels_are(recipe: RenderRecipe, tmp_path: Path) -> None:
+    """Skin landmarks project onto or beside the silhouette, and visible ones at the depth that was rendered there."""
+    anatomy = anatomy_named(recipe.anatomy)
+    samples = ShardWorker(recipe, 12, str(tmp_path)).samples(ShardJob(index=0, first_id=0, rows=32))
+    masks = unpack_silhouettes(samples.packed, anatomy.size)
+    assert samples.depth_mm is not None
+    rows, cols = np.indices(anatomy.size) + 0.5
+    for i in range(32):
+        for k, (x, y, z) in enumerate(samples.landmarks[i]):
+            near = (np.hypot(rows - y, cols - x) <= 1.5) & masks[i]
+            assert near.any(), f"sample {i}: {anatomy.names[k]} is more than 1.5 px from the silhouette"
+            if anatomy.landmarks[k].kind == "tip" and samples.visible[i, k] == OUTLINE:
+                assert np.abs(samples.depth_mm[i][near] - z).min() < anatomy.landmarks[k].cover_mm
+
+
+@pytest.mark.slow
+def test_a_killed_blender_changes_nothing(tmp_path: Path) -> None:
+    job = ShardJob(index=0, first_id=0, rows=512)
+    calm = ShardWorker(HANDS, 13, str(tmp_path / "calm")).make(job)
+    worker = ShardWorker(HANDS, 13, str(tmp_path / "killed"))
+    killed = []
+
+    def kill() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not killed:
+            process = worker._blender._process
+            if process is not None and process.pid and Path(f"/proc/{process.pid}/comm").read_text() == "synth-blender\n":
+                time.sleep(0.3)  # in the middle of its work
+                os.kill(process.pid, signal.SIGKILL)
+                killed.append(process.pid)
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    shard = worker.make(job)
+    killer.join()
+    assert killed and worker._blender._process is not None
+    assert worker._blender._process.pid != killed[0], "a fresh Blender finished the shard"
+    assert shard.content_hash == calm.content_hash
+
+
+@pytest.mark.slow
+def test_a_sample_does_not_depend_on_the_shard_it_is_in(tmp_path: Path) -> None:
+    worker = ShardWorker(HANDS, 14, str(tmp_path))
+    long = worker.samples(ShardJob(index=0, first_id=16, rows=32))
+    short = worker.samples(ShardJob(index=0, first_id=32, rows=5))
+    assert np.array_equal(long.packed[16:21], short.packed)
+    assert long.depth_mm is not None and short.depth_mm is not None
+    assert np.array_equal(long.depth_mm[16:21], short.depth_mm)
+    assert np.array_equal(long.landmarks[16:21], short.landmarks)
+
+
+@pytest.mark.slow
+def test_a_mesh_blender_cannot_take_is_reported_after_three_tries(tmp_path: Path) -> None:
+    template = template_of(HANDS)
+    blender = Blender(HAND.size, len(template.vertices), template.triangles)
+    with pytest.raises(BlenderFailed, match="ended with code"):
+        blender.render(np.zeros((1, 5, 3), np.float32))
+    blender.close()
+    worker = ShardWorker(HANDS, 15, str(tmp_path))
+    worker._blender = Blender(HAND.size, 5, template.triangles[:0])
+    answer = worker({"index": 0, "first_id": 0, "rows": 16})
+    assert answer["rows"] == 0 and "samples 0 to 15" in answer["error"] and answer["error"].count("ended with") == 3
+    assert read_shard_entry(str(tmp_path), 0) is None, "nothing is written for a failed shard"
+
+
+def test_the_plan_covers_every_id_once() -> None:
+    jobs = plan_shards(1000, 512)
+    assert [(job.index, job.first_id, job.rows) for job in jobs] == [(0, 0, 512), (1, 512, 488)]
+    assert BODY.num_landmarks == 9 and HAND.num_landmarks == 5
