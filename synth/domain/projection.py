@@ -16,6 +16,7 @@ from synth.domain.patch import Matrix, sample_mask, sample_nearest
 ZERO_PLANE_MM = 10.0  # the depth's zero plane lies this far before the nearest surface, so that 0 stays "nothing"
 CT_AIR_HU = -500.0  # a volume that holds values below this is CT in HU
 CT_THRESHOLD_HU = -400.0
+COUCH_CLEARANCE_MM = 6.0  # what lies this far before the couch is no couch, however thin
 SPECK = 2e-4  # holes below this share of the silhouette (half a patch pixel) are noise; larger ones are anatomy
 
 Couch = Literal["none", "accumulate"]
@@ -116,15 +117,15 @@ def project(
 ) -> Projection:
     """The anterior projection of a volume: its largest connected body, in square pixels of the finer in-plane spacing.
 
-    couch: "accumulate" keeps only columns with at least `couch_mm` of tissue: the plates of a CT couch are thin.
+    couch: "accumulate" drops columns with less than `couch_mm` of tissue, as the plates of a CT couch are thin.
     Raises: ValueError where nothing lies above the threshold.
-    Source: Riegler et al. 2015, section 3.
+    Source: Riegler et al. 2015, section 3. Differs: thin columns that lie well before the couch stay; they are fingers.
     """
     level = air_threshold(volume) if threshold is None else threshold
     sx, sy, sz = volume.spacing_mm
     surface, thickness = _columns(volume.voxels, level)
     surface, thickness = surface[::-1] * sy, thickness[::-1] * np.float32(sy)
-    mask = thickness >= couch_mm if couch == "accumulate" else thickness > 0
+    mask = _before_couch(surface, thickness, couch_mm) if couch == "accumulate" else thickness > 0
     body = largest_component(mask)
     nearest = float(surface[body & (thickness > 0)].min()) - ZERO_PLANE_MM
     known = body & (thickness > 0)
@@ -216,6 +217,22 @@ def _columns(voxels: NDArray[np.generic], level: float) -> tuple[NDArray[np.floa
         step = np.divide(level - outer, inner - outer, out=np.full(width, 0.5), where=hit)
         surface[k] = np.where(hit, before + step, -0.5)
     return surface, thickness
+
+
+def _before_couch(surface: NDArray[np.float64], thickness: NDArray[np.float32], couch_mm: float) -> NDArray[np.bool_]:
+    """(z, x) mask of columns that are thick, or whose first surface lies before the couch. Arguments in mm.
+
+    A couch is alike along z: at each x its surface is the median over the thin columns; where there are none, it is
+    interpolated.
+    """
+    thin = (thickness > 0) & (thickness < couch_mm)
+    places = np.flatnonzero(thin.sum(0) > 0.05 * len(thin))
+    thick = thickness >= couch_mm
+    if places.size == 0:
+        return thick
+    levels = [np.median(surface[thin[:, x], x]) for x in places]
+    couch = np.interp(np.arange(thin.shape[1]), places, levels)
+    return np.asarray(thick | (thickness > 0) & (surface < couch - COUCH_CLEARANCE_MM))
 
 
 def fill_nearest(

@@ -23,7 +23,7 @@ from synth.domain.patch import (
 )
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
-from synth.domain.volume import case_name, read
+from synth.domain.volume import case_name, read, suffix_of
 
 Side = Literal["left", "right"]
 FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
@@ -72,13 +72,22 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedCase:
-    """One case of a study: its patch and its landmarks (K, 3: patch px, patch px, depth mm), NaN = not annotated."""
+    """One case of a study: its patch (see Prepared) and what a person should know of it.
+
+    landmarks: (K, 3) float32 patch px, patch px, depth mm, NaN = not annotated; visible: (K,) uint8 codes
+    threshold: the intensity used; source_size: (height, width) of the projection in source px
+    """
 
     case: str
     subject: str
-    prepared: Prepared
+    silhouette: NDArray[np.bool_]
+    depth_mm: NDArray[np.float32] | None
+    patch_map: PatchMap
+    pixel_mm: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     visible: NDArray[np.uint8]
+    threshold: float
+    source_size: tuple[int, int]
     notes: tuple[str, ...]
 
 
@@ -125,12 +134,18 @@ def import_case(
         landmarks = patch_landmarks(annotation, prepared, source, anatomy)
     except ValueError as error:
         raise ValueError(f"case {case!r}: {error}") from error
+    height, width = prepared.source.silhouette.shape
     return ImportedCase(
         case=case,
         subject=annotation.subject,
-        prepared=prepared,
+        silhouette=prepared.silhouette,
+        depth_mm=prepared.depth_mm,
+        patch_map=prepared.patch_map,
+        pixel_mm=prepared.pixel_mm,
         landmarks=landmarks.astype(np.float32),
         visible=visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy),
+        threshold=prepared.source.threshold,
+        source_size=(height, width),
         notes=prepared.notes + _side_notes(landmarks, anatomy),
     )
 
@@ -169,6 +184,24 @@ def patch_landmarks(
     return np.asarray(patch)
 
 
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """The images that paths stand for: files, the images in a folder, or a folder of DICOM slices itself.
+
+    Raises: ValueError for a path that does not exist.
+    """
+    found = []
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"image {path} does not exist")
+        within = (
+            sorted(p for p in path.iterdir() if suffix_of(p) and p.is_file() and p.name[0] != ".")
+            if path.is_dir()
+            else []
+        )
+        found += within or [path]
+    return found
+
+
 def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tuple[Path, Annotation]]:
     """Each image with its annotation, in the order of case names.
 
@@ -189,25 +222,25 @@ def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tu
     return [(files[name], annotations[name]) for name in sorted(files)]
 
 
-def assemble(cases: Sequence[ImportedCase], anatomy: Anatomy) -> Samples:
+def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     """The cases as the rows of a study, in the order given. Raises ValueError where 2D images and volumes are mixed."""
-    depths = [case.prepared.depth_mm for case in cases]
-    flat = [case.case for case in cases if case.prepared.depth_mm is None]
+    depths = [case.depth_mm for case in cases]
+    flat = [case.case for case in cases if case.depth_mm is None]
     if 0 < len(flat) < len(cases):
         raise ValueError(f"2D images ({_some(flat)}) and volumes are mixed; import them as two studies")
     return Samples(
-        sample_id=np.arange(len(cases), dtype=np.int64),
-        packed=pack_silhouettes(np.stack([case.prepared.silhouette for case in cases])),
+        sample_id=np.arange(first_id, first_id + len(cases), dtype=np.int64),
+        packed=pack_silhouettes(np.stack([case.silhouette for case in cases])),
         depth_mm=None if flat else np.stack([depth for depth in depths if depth is not None]),
         landmarks=np.stack([case.landmarks for case in cases]),
         visible=np.stack([case.visible for case in cases]),
-        pixel_mm=np.stack([case.prepared.pixel_mm for case in cases]),
+        pixel_mm=np.stack([case.pixel_mm for case in cases]),
         parameters=np.zeros((len(cases), 0), np.float32),
         joints=np.zeros((len(cases), 0, 3), np.float32),
         case=tuple(case.case for case in cases),
         subject=tuple(case.subject for case in cases),
-        to_source=np.stack([case.prepared.patch_map.to_source for case in cases]),
-        to_patient=np.stack([case.prepared.patch_map.to_patient for case in cases]),
+        to_source=np.stack([case.patch_map.to_source for case in cases]),
+        to_patient=np.stack([case.patch_map.to_patient for case in cases]),
     )
 
 

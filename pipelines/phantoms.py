@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Make a virtual study: labelled CT or MR volumes of virtual patients (images/*.nii.gz, landmarks.csv, phantoms.json).
+
+  python pipelines/phantoms.py hand --count 24 --seed 1 --out /data/phantoms
+  python pipelines/study.py hand --side left --images /data/phantoms/images \\
+      --landmarks /data/phantoms/landmarks.csv --out /data/study
+
+These are virtual patients: bodies of other shapes and poses than are rendered, deformed, voxelised, with noise. Run the
+same command again and it finishes what is missing; a larger --count adds cases. On 2 cores: 24 hands in 20 s.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.cli import UsageError, as_dict, parser, positive, progress, resolve, run, show_recipe
+from synth.domain.anatomy import anatomy_named
+from synth.domain.landmarks import Annotation, write_csv
+from synth.domain.volume import write_volume
+from synth.phantom import PhantomRecipe, make_patient, scan
+from synth.template import load_template
+
+
+def main(argv: Sequence[str]) -> str:
+    """Where the volumes and landmarks are."""
+    options = parser(__doc__ or "")
+    options.add_argument("--count", type=positive, help="number of cases; default: the recipe's phantom.count")
+    options.add_argument("--seed", type=int, required=True, help="seed of every draw, 0 or more")
+    options.add_argument("--out", required=True, type=Path, help="folder; a local path")
+    given = options.parse_args(argv)
+    if given.seed < 0:
+        raise UsageError(f"--seed {given.seed} is not allowed; give 0 or more")
+    recipe = resolve(given.recipe, given.overrides).phantom
+    check_output(recipe, given.seed, given.out)
+    show_recipe(recipe)
+    made = make_all(recipe, given.count or recipe.count, given.seed, given.out)
+    return f"{given.out}: {given.count or recipe.count} virtual {recipe.anatomy} scans ({made} new) and landmarks.csv"
+
+
+def check_output(recipe: PhantomRecipe, seed: int, out: Path) -> None:
+    """Raise ValueError where `out` holds anything but phantoms of the same recipe and seed."""
+    record = out / "phantoms.json"
+    if record.is_file():
+        try:
+            found = json.loads(record.read_text())
+        except ValueError as error:
+            raise ValueError(f"{record} is damaged: {error}; choose another --out") from error
+        if found.get("recipe") != _lasting(recipe) or found.get("seed") != seed:
+            raise ValueError(f"output {out} holds phantoms of another recipe or seed; choose another --out")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"output {out} already holds something else; choose another --out or remove it")
+
+
+def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path) -> int:
+    """Number of volumes made now; those already there are kept. Landmarks are written for all of them."""
+    anatomy = anatomy_named(recipe.anatomy)
+    template = load_template(recipe.anatomy)
+    images = out / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    record = {"format": "synthmark phantoms", "recipe": _lasting(recipe), "seed": seed, "cases": {}}
+    write_json(out / "phantoms.json", record)
+    annotations, cases, made = [], {}, 0
+    with progress(count, "scan", f"scanning {recipe.anatomy} phantoms") as bar:
+        for index in range(count):
+            patient = make_patient(recipe, template, seed, index)
+            path = images / f"{patient.case}.nii.gz"
+            if not path.exists():
+                write_volume(scan(recipe, template, patient, seed, index), path)
+                made += 1
+            annotations.append(Annotation(case=patient.case, subject=patient.subject, points=patient.landmarks))
+            cases[patient.case] = {"subject": patient.subject, "side": recipe.side, **patient.attributes}
+            bar.update()
+    write_csv(out / "landmarks.csv", annotations, anatomy)
+    write_json(out / "phantoms.json", record | {"cases": cases})
+    return made
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON."""
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _lasting(recipe: PhantomRecipe) -> dict[str, object]:
+    """The recipe without its count: a larger --count adds cases and changes none."""
+    return {key: value for key, value in as_dict(recipe).items() if key != "count"}
+
+
+if __name__ == "__main__":
+    run(main)

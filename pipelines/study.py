@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Import labelled scans into a study: silhouettes, depth and landmarks in the patch that networks see.
+
+  python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
+  python pipelines/study.py body --images ct/ --landmarks landmarks.csv --couch accumulate --out s3://bucket/study
+
+Images are 2D (PNG, JPEG, MHA) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder of images stands
+for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
+coordinates = not annotated), or one CASE.mrk.json of 3D Slicer per case. Look at cases.png afterwards.
+On 2 cores: 24 hand volumes in 10 s.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.sheet import draw_sheet
+from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.landmarks import Annotation, read_annotations
+from synth.domain.patch import Crop
+from synth.domain.schema import Samples
+from synth.domain.shards import Manifest, write_bytes, write_manifest, write_shard
+from synth.domain.study import ImportedCase, ImportSettings, assemble, find_images, import_case, match
+
+SHARD_ROWS = 512
+SHEET_CASES = 200
+
+
+def main(argv: Sequence[str]) -> str:
+    """Where the study is, with its cases and subjects."""
+    options = parser(__doc__ or "", recipe=False)
+    options.add_argument("anatomy", metavar="ANATOMY", help="hand or body")
+    options.add_argument("--images", nargs="+", required=True, type=Path, metavar="PATH", help="files or folders")
+    options.add_argument("--landmarks", nargs="+", required=True, type=Path, metavar="FILE", help="CSV or .mrk.json")
+    options.add_argument("--out", required=True, help="folder or URI of the study")
+    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
+    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
+    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
+    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
+    given = options.parse_args(argv)
+    try:
+        anatomy = anatomy_named(given.anatomy)
+        crop = Crop(pixel_mm=given.pixel_mm)
+        settings = ImportSettings(
+            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if (anatomy.name == "hand") is (settings.side is None):
+        needed = "give --side left or --side right: which hand it is is never guessed"
+        raise UsageError(needed if settings.side is None else "--side is for hands; leave it out for a body")
+    require_empty(given.out)
+    pairs = match(find_images(given.images), read_annotations(given.landmarks, anatomy))
+    cases = import_all(pairs, anatomy, crop, settings)
+    samples = assemble(cases)
+    recipe: dict[str, object] = {
+        "anatomy": anatomy.name,
+        "crop": dataclasses.asdict(crop),
+        "settings": dataclasses.asdict(settings),
+        "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+    }
+    store(cases, samples, anatomy, recipe, given.out)
+    return (
+        f"{given.out}: {len(cases)} {anatomy.name} cases of {len({c.subject for c in cases})} subjects; see cases.png"
+    )
+
+
+def import_all(
+    pairs: list[tuple[Path, Annotation]], anatomy: Anatomy, crop: Crop, settings: ImportSettings
+) -> list[ImportedCase]:
+    """The cases in order; prints what each was cut at and how large it is."""
+    cases = []
+    with progress(len(pairs), "case", "importing") as bar:
+        for path, annotation in pairs:
+            cases.append(import_case(path, annotation, anatomy, crop, settings))
+            bar.update()
+    print("\n".join(describe(case) for case in cases), flush=True)
+    return cases
+
+
+def describe(case: ImportedCase) -> str:
+    """One line: case, threshold, sizes, and what to look at."""
+    height, width = case.source_size
+    spacing = f"patch pixel {case.pixel_mm[0]:.2f} mm" if case.pixel_mm[0] > 0 else "spacing unknown"
+    kind = "2D" if case.depth_mm is None else "3D"
+    notes = "".join(f"; NOTE {note}" for note in case.notes)
+    return (
+        f"{case.case} ({case.subject}): {kind}, {width} x {height} px, threshold {case.threshold:g}, {spacing}{notes}"
+    )
+
+
+def store(cases: list[ImportedCase], samples: Samples, anatomy: Anatomy, recipe: dict[str, object], uri: str) -> None:
+    """Write shards, the contact sheet, and last the manifest."""
+    starts = range(0, len(cases), SHARD_ROWS)
+    shards = [write_shard(assemble(cases[s : s + SHARD_ROWS], s), uri, i, {}) for i, s in enumerate(starts)]
+    with tempfile.TemporaryDirectory() as scratch:
+        sheet = Path(scratch) / "cases.png"
+        draw_sheet(samples, anatomy, sheet, count=SHEET_CASES)
+        write_bytes(uri, sheet.name, sheet.read_bytes())
+    write_manifest(uri, Manifest(kind="study", anatomy=anatomy.name, recipe=recipe, seed=None, shards=tuple(shards)))
+
+
+if __name__ == "__main__":
+    run(main)
