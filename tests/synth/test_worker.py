@@ -77,7 +77,11 @@ def test_a_killed_blender_changes_nothing(tmp_path: Path) -> None:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not killed:
             process = worker._blender._process
-            if process is not None and process.pid and Path(f"/proc/{process.pid}/comm").read_text() == "synth-blender\n":
+            if (
+                process is not None
+                and process.pid
+                and Path(f"/proc/{process.pid}/comm").read_text() == "synth-blender\n"
+            ):
                 time.sleep(0.3)  # in the middle of its work
                 os.kill(process.pid, signal.SIGKILL)
                 killed.append(process.pid)
