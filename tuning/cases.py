@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import depth_statistics
+from synth.domain.patch import Crop
 from synth.domain.schema import Samples
 from synth.domain.shards import read_manifest, read_samples
+from training.checkpoint import ModelCard, read_card
 from training.metrics import Floats, errors_mm, errors_px
 
 Errors = NDArray[np.float64]
@@ -16,11 +18,15 @@ Errors = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cases:
-    """N annotated cases of a study. digest: of the study's data, as in its manifest."""
+    """N annotated cases of a study.
+
+    digest: of the study's data, as in its manifest; crop: how its patches were cut, None where it does not say
+    """
 
     anatomy: Anatomy
     samples: Samples
     digest: str
+    crop: Crop | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -92,4 +98,23 @@ def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
         raise ValueError(
             f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"
         )
-    return Cases(anatomy=anatomy, samples=samples, digest=manifest.digest)
+    crop = manifest.recipe.get("crop")
+    return Cases(anatomy=anatomy, samples=samples, digest=manifest.digest, crop=None if crop is None else Crop(**crop))
+
+
+def check_network(uri: str, cases: Cases) -> ModelCard:
+    """The card of the network at `uri`.
+
+    Raises: ValueError where there is none, it is of another anatomy, was trained on patches cut another way, or has
+        seen these cases.
+    """
+    card = read_card(uri)
+    if card.anatomy != cases.anatomy.name:
+        raise ValueError(f"network {uri} is for a {card.anatomy}; the recipe is for a {cases.anatomy.name}")
+    if cases.crop is not None and cases.crop != card.crop:
+        raise ValueError(f"network {uri} needs patches cut with {card.crop}; the study's were cut with {cases.crop}")
+    if card.data.get("study") == cases.digest:
+        raise ValueError(
+            f"network {uri} was trained on this very study; give the one that was not yet fine-tuned on it"
+        )
+    return card

@@ -1,4 +1,4 @@
-"""Honest radii from out-of-fold residuals: split-conformal, one score per subject; and how far to trust sigma."""
+"""Honest radii from out-of-fold residuals: split-conformal, one score per subject."""
 
 import math
 from collections.abc import Sequence
@@ -60,17 +60,3 @@ def conformal_radii(residuals: Floats, subjects: Sequence[str], level: float = L
     if None in radius:
         reason = f"a {level:.0%} radius needs at least {least} annotated subjects; the fewest here are {min(counts)}"
     return Radii(radius=radius, num_subjects=counts, reason=reason, level=level)
-
-
-def sigma_factors(residuals: Floats, sigma: Floats) -> tuple[float | None, ...]:
-    """(K) factors by which sigma (N, K) px must be multiplied so that the residuals (N, K) px fit it; None if unknown.
-
-    For a round normal distribution of two coordinates the mean of residual²/(2 sigma²) is 1.
-    """
-    spread = np.asarray(sigma, np.float64)
-    ratio = np.asarray(residuals, np.float64) ** 2 / (2 * np.where(spread > 0, spread, np.nan) ** 2)
-    factors: list[float | None] = []
-    for column in ratio.T:
-        known = column[np.isfinite(column)]
-        factors.append(float(np.sqrt(known.mean())) if known.size else None)
-    return tuple(factors)

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from synth.domain.shards import filesystem
 from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
+from training.pretraining import sigma_scale
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_shape
 from tuning.cases import Cases
-from tuning.conformal import conformal_radii, sigma_factors
+from tuning.conformal import conformal_radii
 from tuning.schedule import Schedule
 from tuning.trial import OnEpoch, Trial, TrialResult, fine_tune, fold_seed, starting_network
 
@@ -72,7 +73,7 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     return replace(
         card,
         mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
-        sigma_scale=sigma_factors(residuals, result.sigma),
+        sigma_scale=sigma_scale(residuals, np.asarray(result.sigma, np.float32)),
         sigma_px=tuple(along_axis) if len(along_axis) == len(known) else card.sigma_px,
         conformal=Conformal(
             level=radii.level,

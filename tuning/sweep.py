@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.fs as pafs
+from pydantic import TypeAdapter
 
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import filesystem, has_files, write_bytes
-from training.checkpoint import read_card
 from training.loop import EpochReport
-from tuning.cases import read_cases
+from tuning.cases import check_network, read_cases
 from tuning.folds import folds_text, make_folds
 from tuning.schedule import SweepRecipe
 from tuning.trial import Trial, TrialResult, from_json, run_fold, to_json
@@ -74,16 +74,21 @@ class Failure:
     reason: str
 
 
-def open_sweep(sweep: Sweep, settings: dict[str, Any]) -> str:
-    """The sweep's id: that of the sweep in OUT where it has these settings, else a new one, whose files are begun.
+def open_sweep(sweep: Sweep) -> str:
+    """The sweep's id: that of the sweep in OUT where it compares the same, else a new one, whose files are begun.
 
-    settings: JSON types that say what is compared, digests of the data included.
     Raises: ValueError where study or network do not fit the recipe, or OUT holds something else.
     """
     anatomy = anatomy_named(sweep.anatomy)
     cases = read_cases(sweep.study, anatomy, depth=False)
     folds = make_folds(cases.subjects, sweep.recipe.folds, sweep.recipe.seed)
-    check_network(sweep.pretrained, sweep.anatomy)
+    card = check_network(sweep.pretrained, cases)
+    settings = {
+        "anatomy": sweep.anatomy,
+        "study": cases.digest,
+        "pretrained": card.digest,
+        "recipe": TypeAdapter(SweepRecipe).dump_python(sweep.recipe, mode="json"),
+    }
     found = _read_json(sweep.out, "sweep.json")
     if found is None:
         if has_files(sweep.out):
@@ -94,13 +99,6 @@ def open_sweep(sweep: Sweep, settings: dict[str, Any]) -> str:
     if found.get("settings") != settings:
         raise ValueError(f"output {sweep.out} holds a sweep with other settings or data; choose another --out")
     return str(found["id"])
-
-
-def check_network(pretrained: str, anatomy: str) -> None:
-    """Raise ValueError where the network at `pretrained` is of another anatomy."""
-    card = read_card(pretrained)
-    if card.anatomy != anatomy:
-        raise ValueError(f"network {pretrained} is for a {card.anatomy}; the recipe is for a {anatomy}")
 
 
 def finished_trials(sweep: Sweep) -> dict[str, TrialResult]:

@@ -1,4 +1,4 @@
-"""Conformal radii: the closed form of the quantile, coverage by subject, and the sigma calibration."""
+"""Conformal radii: the closed form of the quantile, and coverage by subject."""
 
 import math
 from fractions import Fraction
@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tuning.conformal import conformal_radii, conformal_radius, sigma_factors, subject_scores
+from tuning.conformal import conformal_radii, conformal_radius, subject_scores
 
 
 @pytest.mark.parametrize("n", [*range(1, 40), 99, 500])
@@ -40,14 +40,3 @@ def test_nine_in_ten_new_subjects_lie_within_the_radius():
         radius = conformal_radius(scores[:29])
         held.append(scores[29] <= radius)
     assert 0.88 < np.mean(held) < 0.925  # exactly 27/30 in the long run
-
-
-def test_sigma_factor_of_a_round_normal_is_what_it_was_scaled_by():
-    generator = np.random.default_rng([5, 5])
-    residuals = np.hypot(*generator.normal(0, 3.0, (2, 20000, 1)))
-    (factor,) = sigma_factors(residuals, np.full((20000, 1), 1.5))
-    assert factor == pytest.approx(2.0, rel=0.02)
-
-
-def test_sigma_factor_is_none_for_a_network_without_sigma():
-    assert sigma_factors(np.ones((3, 1)), np.full((3, 1), np.nan)) == (None,)
