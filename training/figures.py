@@ -26,3 +26,34 @@ def example_figure(
         axes.set_axis_off()
     figure.suptitle("held-out renderings: true (rings), predicted (crosses)", fontsize=9)
     return figure
+
+
+def overlay_figure(
+    silhouette: NDArray[np.bool_],
+    points: NDArray[np.float64],
+    names: tuple[str, ...],
+    radius_px: NDArray[np.float64],
+    title: str,
+) -> "Figure":
+    """A figure of one case: silhouette (H, W), landmarks (K, 2) source px with names, and circles where known.
+
+    points: NaN where there is nothing to show. radius_px: (K,) source px, NaN where unknown.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Circle
+
+    height, width = silhouette.shape
+    scale = 7 / max(height, width)
+    figure = Figure(figsize=(max(3.0, width * scale), height * scale + 0.4), layout="tight")
+    axes = figure.add_subplot()
+    axes.imshow(silhouette, cmap="gray", vmin=0, vmax=1.6, extent=(0, width, height, 0))
+    for point, name, radius in zip(points, names, radius_px, strict=True):
+        if not np.isfinite(point).all():
+            continue
+        axes.plot(*point, "+", color="tab:red", ms=9, mew=1.5)
+        axes.annotate(name, point, (5, 4), textcoords="offset points", fontsize=7, color="tab:orange")
+        if np.isfinite(radius):
+            axes.add_patch(Circle(tuple(point), radius, fill=False, color="tab:blue", lw=1))
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=8)
+    return figure

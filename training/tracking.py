@@ -254,3 +254,25 @@ def _local_folder(uri: str) -> Path | None:
 
 def _file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
+def local_model(uri: str) -> str:
+    """The folder of our own model files for a model URI: as given, or fetched from MLflow for models:/ and runs:/.
+
+    Of what MLflow keeps, only the safetensors and JSON are used; its own export beside them is never opened.
+    Raises: ValueError where MLflow has no such model, or it holds none of ours.
+    """
+    if not uri.startswith(("models:/", "runs:/")):
+        return uri
+    from mlflow import artifacts
+    from mlflow.exceptions import MlflowException
+
+    _client(default_uri())  # quiets MLflow
+    try:
+        fetched = Path(artifacts.download_artifacts(artifact_uri=uri, tracking_uri=_absolute(default_uri())))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"model {uri} cannot be fetched from {default_uri()}: {error}") from error
+    for folder in (fetched, fetched / "extra_files"):
+        if (folder / "model.json").is_file():
+            return str(folder)
+    raise ValueError(f"model {uri} holds no synthmark model (model.json beside model.safetensors)")

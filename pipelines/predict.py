@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Place landmarks on new scans: 3D Slicer markups, overlays, a table, and a record of what was used.
+
+  python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
+  python pipelines/predict.py --model models:/synthmark-body/1 --couch accumulate --out /data/predicted ct_folder/
+
+INPUT: 2D images or volumes, or folders of them, or a folder with one DICOM series; a case is named after its file.
+MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
+reported and the others go on. A volume takes a second or two. Research use; not a medical device.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.cli import UsageError, parser, progress, require_empty, run
+from synth.domain.anatomy import anatomy_named
+from synth.domain.landmarks import Prediction, write_markups, write_predictions
+from synth.domain.study import ImportSettings, Prepared, find_images, prepare
+from synth.domain.volume import case_name, read
+from training.checkpoint import LoadedModel, load_model
+from training.figures import overlay_figure
+from training.predict import CasePrediction, predict_case
+from training.provenance import git_commit, versions
+from training.tracking import local_model
+
+
+def main(argv: Sequence[str]) -> str:
+    """Where the predictions are, and how many landmarks were placed."""
+    options = parser(__doc__ or "", recipe=False)
+    options.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="images, volumes or folders")
+    options.add_argument("--model", required=True, help="model folder or URI")
+    options.add_argument("--out", required=True, help="folder of the predictions")
+    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
+    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
+    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
+    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    given = options.parse_args(argv)
+    try:
+        settings = ImportSettings(
+            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    require_empty(given.out)
+    cases = name_cases(find_images(given.inputs))
+    loaded = load_model(local_model(given.model))
+    if (loaded.card.anatomy == "hand") is (settings.side is None):
+        needed = "give --side left or --side right: which hand it is is never guessed"
+        raise UsageError(needed if settings.side is None else "--side is for hands; this model is of another anatomy")
+    results, failures = predict_all(cases, loaded, settings, Path(given.out))
+    if not results:
+        raise ValueError(f"no case could be predicted; nothing was written; {'; '.join(failures.values())}")
+    record(results, failures, loaded, given.model, settings, Path(given.out))
+    rows = [row for result in results for row in result.rows]
+    placed = sum(row.status == "ok" for row in rows)
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(cases)} cases failed: {'; '.join(failures.values())}")
+    return f"{given.out}: {len(results)} cases, {placed} of {len(rows)} landmarks placed; see landmarks.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A case that was predicted: its rows of landmarks.csv, and its entry in run.json."""
+
+    rows: list[Prediction]
+    entry: dict[str, Any]
+
+
+def name_cases(paths: Sequence[Path]) -> dict[str, Path]:
+    """Case name -> path. Raises ValueError where two share a name."""
+    cases: dict[str, Path] = {}
+    for path in paths:
+        name = case_name(path)
+        if name in cases:
+            raise ValueError(f"case {name!r} is the name of both {cases[name]} and {path}; rename one")
+        cases[name] = path
+    return cases
+
+
+def predict_all(
+    cases: dict[str, Path], loaded: LoadedModel, settings: ImportSettings, out: Path
+) -> tuple[list[Result], dict[str, str]]:
+    """(results, case -> why it failed); each case's files are written as soon as it is done."""
+    anatomy = anatomy_named(loaded.card.anatomy)
+    results, failures = [], {}
+    with progress(len(cases), "case", "predicting") as bar:
+        for case, path in cases.items():
+            try:
+                source = read(path, spacing_mm=settings.spacing_mm)
+                prepared = prepare(source, anatomy, loaded.card.crop, settings)
+                predicted = predict_case(loaded, prepared)
+            except ValueError as error:
+                failures[case] = f"case {case!r}: {error}"
+            else:
+                write_case(case, prepared, predicted, out)
+                results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
+            bar.update()
+    return results, failures
+
+
+def write_case(case: str, prepared: Prepared, predicted: CasePrediction, out: Path) -> None:
+    """None; writes <case>.mrk.json and <case>.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = predicted.anatomy.names
+    write_markups(out / f"{case}.mrk.json", predicted.positions(), predicted.anatomy, "predicted by synthmark")
+    pixel_mm = prepared.source.pixel_mm
+    radius_px = predicted.radius90_mm / (np.nan if pixel_mm is None else pixel_mm[0])
+    shown = np.where(predicted.trusted[:, None], predicted.source, np.nan)
+    figure = overlay_figure(prepared.source.silhouette, shown, names, radius_px, case)
+    figure.savefig(out / f"{case}.png", dpi=110)
+
+
+def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePrediction) -> dict[str, Any]:
+    """A case's entry in run.json."""
+    return {
+        "case": case,
+        "input": str(path),
+        "sha256": content_digest(path),
+        "threshold": prepared.source.threshold,
+        "notes": list(prepared.notes),
+        "status": dict(zip(predicted.anatomy.names, predicted.status, strict=True)),
+    }
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's file names and contents in order."""
+    if not path.is_dir():
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(item for item in path.iterdir() if item.is_file()):
+        digest.update(f"{file.name}\0{content_digest(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def record(
+    results: list[Result],
+    failures: dict[str, str],
+    loaded: LoadedModel,
+    model: str,
+    settings: ImportSettings,
+    out: Path,
+) -> None:
+    """None; writes landmarks.csv and run.json."""
+    write_predictions(out / "landmarks.csv", [row for result in results for row in result.rows])
+    card = loaded.card
+    payload = {
+        "format": "synthmark predictions 1",
+        "model": {"uri": model, "card_sha256": card.digest, "weights_sha256": card.weights_sha256},
+        "anatomy": card.anatomy,
+        "network": card.model.network,
+        "conformal": asdict(card.conformal),
+        "settings": asdict(settings),
+        "crop": asdict(card.crop),
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "cases": [result.entry for result in results],
+        "failed": failures,
+    }
+    (out / "run.json").write_text(json.dumps(payload, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,148 @@
+"""A loaded model on one case: landmarks in source pixels and patient mm, with a status. Writes nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.annotation import denormalise_landmark_depth
+from synth.domain.landmarks import Prediction
+from synth.domain.patch import apply_affine
+from synth.domain.schema import pack_silhouettes
+from synth.domain.study import Prepared
+from training.checkpoint import LoadedModel, ModelCard
+from training.data import Patches
+from training.loop import predict
+
+# Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
+FAR_FROM_TISSUE = 0.03
+LARGEST_SIGMA = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class CasePrediction:
+    """The landmarks of one case.
+
+    status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, or where there is no tissue
+    patch: (K, 2) patch px; source: (K, 2) px of the source projection
+    patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
+    viewer: (K, 3) position for 3D Slicer
+    sigma_mm: (K,) expected error along one axis; radius90_mm: (K,) conformal radius; NaN where unknown
+    depth_source: "mean" where the depth is the mean of the training data, "" for 2D images
+    """
+
+    anatomy: Anatomy
+    status: tuple[str, ...]
+    patch: NDArray[np.float64]
+    source: NDArray[np.float64]
+    patient_mm: NDArray[np.float64]
+    viewer: NDArray[np.float64]
+    sigma_mm: NDArray[np.float64]
+    radius90_mm: NDArray[np.float64]
+    depth_source: str
+
+    @property
+    def trusted(self) -> NDArray[np.bool_]:
+        """(K,) whether a landmark's status is ok."""
+        return np.array([status == "ok" for status in self.status])
+
+    def positions(self) -> NDArray[np.float64]:
+        """(K, 3) positions for 3D Slicer, NaN unless ok."""
+        return np.where(self.trusted[:, None], self.viewer, np.nan)
+
+    def rows(self, case: str) -> list[Prediction]:
+        """The case's rows of landmarks.csv."""
+        return [
+            Prediction(
+                case=case,
+                landmark=name,
+                status=self.status[k],
+                point_px=(float(self.source[k, 0]), float(self.source[k, 1])),
+                point_mm=(float(self.patient_mm[k, 0]), float(self.patient_mm[k, 1]), float(self.patient_mm[k, 2])),
+                sigma_mm=float(self.sigma_mm[k]),
+                radius90_mm=float(self.radius90_mm[k]),
+                depth_source=self.depth_source,
+            )
+            for k, name in enumerate(self.anatomy.names)
+        ]
+
+
+def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
+    """The landmarks of one prepared image or volume.
+
+    Raises: ValueError for a volume whose model has not recorded landmark depths.
+    """
+    card, anatomy = loaded.card, anatomy_named(loaded.card.anatomy)
+    predictions = predict(loaded.model, _as_patches(prepared, anatomy))
+    points = predictions.points[0].astype(np.float64)
+    sigma_px = _calibrated(card, predictions.sigma[0].astype(np.float64))
+    depth, source = _depths(card, prepared)
+    lifted = np.column_stack([points, depth])
+    patient = prepared.patch_map.patient_points(lifted)
+    if prepared.depth_mm is None:
+        patient[:, 2] = np.nan
+        patient[:] = patient if np.isfinite(prepared.pixel_mm).all() else np.nan
+    pixel_mm = float(np.sqrt(np.mean(np.square(prepared.pixel_mm, dtype=np.float64))))
+    return CasePrediction(
+        anatomy=anatomy,
+        status=_status(points, sigma_px, prepared),
+        patch=points,
+        source=prepared.patch_map.source_points(points),
+        patient_mm=patient,
+        viewer=apply_affine(prepared.to_viewer, lifted),
+        sigma_mm=sigma_px * pixel_mm,
+        radius90_mm=_radii(card) * (1.0 if card.conformal.unit == "mm" else pixel_mm),
+        depth_source=source,
+    )
+
+
+def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
+    landmarks = anatomy.num_landmarks
+    return Patches(
+        size=anatomy.size,
+        packed=torch.as_tensor(pack_silhouettes(prepared.silhouette[None])),
+        points=torch.zeros(1, landmarks, 2),
+        valid=torch.zeros(1, landmarks, dtype=torch.bool),
+        sample_id=torch.zeros(1, dtype=torch.int64),
+    )
+
+
+def _calibrated(card: ModelCard, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) expected error along one axis in patch px: the heatmap's, calibrated, else that of held-out patches."""
+    if np.isfinite(sigma).all() and card.sigma_scale is not None:
+        return np.asarray(sigma * np.array([np.nan if v is None else v for v in card.sigma_scale]))
+    return np.array(card.sigma_px) if card.sigma_px is not None else np.full(len(sigma), np.nan)
+
+
+def _radii(card: ModelCard) -> NDArray[np.float64]:
+    radii = card.conformal.radii or (None,) * anatomy_named(card.anatomy).num_landmarks
+    return np.array([np.nan if v is None else v for v in radii])
+
+
+def _depths(card: ModelCard, prepared: Prepared) -> tuple[NDArray[np.float64], str]:
+    """((K,) depth in mm, where it is from); 0 for 2D images."""
+    if prepared.depth_mm is None:
+        return np.zeros(anatomy_named(card.anatomy).num_landmarks), ""
+    if card.mean_depth is None:
+        raise ValueError("the model has no landmark depths, so it cannot place landmarks in a volume; use one that has")
+    depth = denormalise_landmark_depth(np.array(card.mean_depth), prepared.depth_mm)
+    return depth.astype(np.float64), "mean"
+
+
+def _status(points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared) -> tuple[str, ...]:
+    longer = max(prepared.silhouette.shape)
+    height, width = prepared.source.silhouette.shape
+    rows, cols = np.nonzero(prepared.silhouette)
+    tissue = np.column_stack([cols, rows]) + 0.5
+    found = []
+    for point, source, sigma in zip(points, prepared.patch_map.source_points(points), sigma_px, strict=True):
+        distance = float(np.hypot(*(tissue - point).T).min())
+        if not (0 <= source[0] <= width and 0 <= source[1] <= height):
+            found.append("outside")
+        elif distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
+            found.append("untrusted")
+        else:
+            found.append("ok")
+    return tuple(found)
