@@ -85,7 +85,8 @@ def content_hash(table: pa.Table) -> str:
         digest.update(name.encode() + b"\0")
         for chunk in table[name].chunks:
             if pa.types.is_string(chunk.type):
-                digest.update(json.dumps(chunk.to_pylist()).encode())
+                for text in chunk.to_pylist():  # one by one, so that chunk borders leave no mark
+                    digest.update(json.dumps(text).encode() + b"\n")
             elif pa.types.is_fixed_size_binary(chunk.type):
                 width = chunk.type.byte_width
                 raw = memoryview(chunk.buffers()[1]).cast("B")
@@ -141,7 +142,9 @@ def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | Non
         with pq.ParquetFile(path, filesystem=fs) as file:
             footer = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
             ids = file.read(columns=["sample_id"])["sample_id"]
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowInvalid, OSError, KeyError):
+        return None
+    if len(ids) == 0:
         return None
     entry = Shard(
         name=shard_name(index),
