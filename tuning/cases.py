@@ -114,7 +114,5 @@ def check_network(uri: str, cases: Cases) -> ModelCard:
     if cases.crop is not None and cases.crop != card.crop:
         raise ValueError(f"network {uri} needs patches cut with {card.crop}; the study's were cut with {cases.crop}")
     if card.data.get("study") == cases.digest:
-        raise ValueError(
-            f"network {uri} was trained on this very study; give the one that was not yet fine-tuned on it"
-        )
+        raise ValueError(f"network {uri} was trained on this very study; give the one from before fine-tuning")
     return card

@@ -125,9 +125,12 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def _saved(figure: "Figure", form: str) -> bytes:
+    from matplotlib import rc_context
+
     stream = io.BytesIO()
-    dated = {"Date": None} if form == "svg" else {}  # the same figure twice is the same bytes
-    with warnings.catch_warnings():
+    # no date and no random ids: the same figure twice is the same bytes
+    dated = {"Date": None} if form == "svg" else {}
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "synthmark"}):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a case may be named in letters the font has not
         figure.savefig(stream, format=form, metadata=dated)
     return stream.getvalue()
