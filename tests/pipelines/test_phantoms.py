@@ -1,0 +1,55 @@
+"""The phantoms verb: resumes, extends, refuses another recipe's folder; its output goes straight into a study."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipelines import phantoms, study
+from synth.domain.anatomy import HAND
+from synth.domain.landmarks import read_csv
+from synth.domain.shards import read_samples
+
+COARSE = ["hand", "--set", "phantom.spacing_mm=[3.0,3.0,3.0]", "--seed", "1"]
+
+
+@pytest.mark.slow
+def test_finished_scans_are_kept_and_more_can_be_added(tmp_path):
+    out = tmp_path / "p"
+    phantoms.main([*COARSE, "--count", "3", "--out", str(out)])
+    files = sorted((out / "images").iterdir())
+    assert [f.name for f in files] == ["hand-0000.nii.gz", "hand-0001.nii.gz", "hand-0002.nii.gz"]
+    kept, lost = files[0].stat().st_mtime_ns, files[1].read_bytes()
+    files[1].unlink()
+    line = phantoms.main([*COARSE, "--count", "4", "--out", str(out)])
+    assert "4 virtual hand scans (2 new)" in line
+    assert files[0].stat().st_mtime_ns == kept and files[1].read_bytes() == lost
+    assert list(read_csv(out / "landmarks.csv", HAND)) == [f"hand-{k:04d}" for k in range(4)]
+    assert json.loads((out / "phantoms.json").read_text())["cases"]["hand-0003"]["subject"] == "subject-0001"
+    for other in (["--set", "phantom.noise=5"], ["--seed", "2"]):
+        with pytest.raises(ValueError, match="another recipe or seed"):
+            phantoms.main([*COARSE, *other, "--out", str(out)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_phantoms_go_into_a_study_with_their_landmarks(tmp_path, side):
+    out = tmp_path / "p"
+    phantoms.main([*COARSE, "--set", f"phantom.side={side}", "--count", "2", "--out", str(out)])
+    study.main(
+        ["hand", "--side", side, "--images", str(out / "images"), "--landmarks", str(out / "landmarks.csv"),
+         "--out", str(tmp_path / "s")]
+    )  # fmt: skip
+    samples = read_samples(str(tmp_path / "s"), HAND, depth=True)
+    truth = read_csv(out / "landmarks.csv", HAND)
+    for k, case in enumerate(samples.case):
+        back = samples.to_patient[k][:, :3] @ samples.landmarks[k].T + samples.to_patient[k][:, 3:]
+        np.testing.assert_allclose(back.T, truth[case].points, atol=0.01)
+        assert samples.landmarks[k, 0, 0] > samples.landmarks[k, 4, 0]  # a left hand's patch, whichever the side
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="something else"):
+        phantoms.main([*COARSE, "--count", "1", "--out", str(tmp_path)])
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
