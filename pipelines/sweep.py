@@ -15,13 +15,13 @@ from dataclasses import replace
 from pipelines.cli import as_dict, parser, positive, progress, resolve, run, show_recipe, start_ray
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import has_files, write_bytes
+from synth.domain.shards import write_bytes
 from training import tracking
 from training.checkpoint import load_model, model_files, read_card
 from training.pretraining import absolute_uri
 from tuning.cases import Cases, read_cases
 from tuning.record import open_sweep_run, record_failure, record_trial
-from tuning.refit import ChosenSchedule, as_json, choose, refit, save_refitted
+from tuning.refit import ChosenSchedule, as_json, choose, is_finished, refit, save_refitted
 from tuning.sweep import Sweep, failures, finished_trials, open_sweep, run_missing, within
 from tuning.trial import TrialResult
 
@@ -73,7 +73,7 @@ def run_trials(sweep: Sweep, cases: Cases, record: tracking.Run, workers: int) -
     if missing:
         start_ray(min(workers, len(missing)))
         epochs = sum(sweep.trials[name].schedule.epochs for name in missing) * sweep.recipe.folds
-        with progress(epochs, "epoch", f"{len(missing)} schedules, {sweep.recipe.folds} folds") as bar:
+        with progress(epochs, "epoch", f"{len(missing)} schedule(s), {sweep.recipe.folds} folds") as bar:
             run_missing(sweep, missing, workers, bar.update, keep)
     results = finished_trials(sweep)
     for failure in failures(sweep, results):
@@ -103,7 +103,7 @@ def finish(
     )
     print_table(results, chosen)
     model_uri = within(sweep.out, "model")
-    if not has_files(model_uri):
+    if not is_finished(within(sweep.out, "schedule.json"), chosen):
         with progress(best.schedule.epochs, "epoch", f"refitting {best.schedule.name} on {len(cases)} cases") as bar:
             trial = sweep.trials[best.schedule.name]
             refitted = refit(load_model(sweep.pretrained), cases, trial, on_epoch=lambda _: bar.update() and None)
@@ -112,7 +112,7 @@ def finish(
         if card.conformal.reason:
             print(f"no 90 % radii: {card.conformal.reason}", flush=True)
         record.log_files(model_files(model_uri), "model")
-    write_bytes(sweep.out, "schedule.json", as_json(chosen))
+        write_bytes(sweep.out, "schedule.json", as_json(chosen))
     record.log_metrics({"error_px": best.error_px})
     record.log_tags({"synthmark.chosen": best.schedule.name})
     return chosen

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow.fs as pafs
 import torch
 from pydantic import TypeAdapter, ValidationError
 
@@ -114,6 +115,12 @@ def read_chosen(uri: str) -> ChosenSchedule:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise ValueError(f"{uri} is not the schedule.json of a sweep: {where}: {first['msg']}") from error
+
+
+def is_finished(uri: str, chosen: ChosenSchedule) -> bool:
+    """Whether a sweep's schedule.json is there and says the same: it is written last, after the refitted network."""
+    fs, path = filesystem(uri)
+    return fs.get_file_info(path).type == pafs.FileType.File and read_chosen(uri) == chosen
 
 
 def as_json(chosen: ChosenSchedule) -> bytes:

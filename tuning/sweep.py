@@ -133,6 +133,7 @@ def run_missing(sweep: Sweep, names: Sequence[str], workers: int, on_epochs: OnE
     from ray import tune
 
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # its CSV, JSON and TensorBoard files are not wanted
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Ray 2.60: the new output prints tables even when verbose is 0
 
     class Watch(tune.Callback):  # type: ignore[misc]
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
@@ -180,10 +181,12 @@ def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs) -> None:
     try:
         folds = tuple(run_fold(trial, number, on_epoch) for number in range(trial.num_folds))
     except Exception as error:
-        # kept for the driver and the next run; the trial itself still fails
+        # the driver reports it and the other schedules go on; raised, Tune would print a page of traceback
         reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, ValueError):
+            reason = f"{type(error).__name__}: {reason}"
         write_bytes(sweep.trials_uri, f"{name}.failed.json", (json.dumps({"reason": reason}) + "\n").encode())
-        raise
+        return
     entry = to_json(TrialResult(schedule=trial.schedule, folds=folds))
     write_bytes(sweep.trials_uri, f"{name}.json", (json.dumps(entry, allow_nan=False) + "\n").encode())
     on_epochs(waiting)
