@@ -151,7 +151,7 @@ def run_missing(sweep: Sweep, names: Sequence[str], workers: int, on_epochs: OnE
         tune.Tuner(
             tune.with_resources(tune.with_parameters(tune_trial, sweep=sweep), {"cpu": 1}),
             param_space={"schedule": tune.grid_search(list(names))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=workers, metric="more_epochs", mode="max"),
+            tune_config=tune.TuneConfig(max_concurrent_trials=workers, reuse_actors=True),
             run_config=tune.RunConfig(name="sweep", storage_path=storage, verbose=0, callbacks=[Watch()]),
         ).fit()
 

@@ -1,10 +1,17 @@
 """Toy data of the tests: a palm with five thick fingers, whose tips are the landmarks."""
 
-import numpy as np
+from dataclasses import replace
 
-from synth.domain.anatomy import HAND, OUTLINE
+import numpy as np
+import torch
+
+from synth.domain.anatomy import HAND, OUTLINE, anatomy_named
+from synth.domain.patch import Crop
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.shards import Manifest, write_manifest, write_shard
+from training.checkpoint import ModelCard, save_model
+from training.models import ModelRecipe, build_model
+from training.recipe import TrainRecipe
 from tuning.cases import Cases
 
 ANGLES = np.radians([20.0, 60.0, 90.0, 120.0, 150.0])
@@ -69,4 +76,23 @@ def write_toy(samples: Samples, uri: str) -> str:
     shard = write_shard(samples, uri, 0, {})
     kind = "renderings" if samples.case is None else "study"
     write_manifest(uri, Manifest(kind=kind, anatomy="hand", recipe={"toy": True}, seed=1, shards=(shard,)))
+    return uri
+
+
+def write_network(uri: str, **changes: object) -> str:
+    """The URI of a tiny heatmap network with seeded weights; `changes` go to its card."""
+    torch.manual_seed(3)
+    recipe = ModelRecipe(network="heatmap", width=8)
+    card = ModelCard(
+        anatomy="hand",
+        model=recipe,
+        train=TrainRecipe(precision="float32"),
+        crop=Crop(),
+        recipe={},
+        git_commit="none",
+        versions={},
+        data={"renderings": "toy"},
+    )
+    card = replace(card, **changes)
+    save_model(uri, build_model(recipe, anatomy_named(card.anatomy)), card)
     return uri
