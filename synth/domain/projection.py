@@ -202,18 +202,22 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _columns(voxels: NDArray[np.generic], level: float) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """(surface, thickness) (z, x) in voxels along y: index of the first crossing, interpolated; count above `level`."""
-    width = voxels.shape[2]
+    _, depth, width = voxels.shape
     surface = np.zeros((len(voxels), width))
     thickness = np.zeros((len(voxels), width), np.float32)
     columns = np.arange(width)
+    left = np.arange(depth, 0, -1, dtype=np.uint16)[
+        :, None
+    ]  # voxels from here to the back; max() beats argmax() 2.5 times
     for k, part in enumerate(voxels):
         above = part > level
-        thickness[k] = above.sum(0, dtype=np.int32)
-        first = above.argmax(0)
+        thickness[k] = np.add.reduce(above.view(np.uint8), 0, dtype=np.uint16)
+        first = depth - np.max(above * left, 0).astype(np.intp)
+        hit = (first > 0) & (first < depth)
+        first = np.minimum(first, depth - 1)
         before = np.maximum(first - 1, 0)
         inner = part[first, columns].astype(np.float64)
         outer = part[before, columns].astype(np.float64)
-        hit = (first > 0) & (thickness[k] > 0)
         step = np.divide(level - outer, inner - outer, out=np.full(width, 0.5), where=hit)
         surface[k] = np.where(hit, before + step, -0.5)
     return surface, thickness
