@@ -180,15 +180,13 @@ def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs) -> None:
 
     try:
         folds = tuple(run_fold(trial, number, on_epoch) for number in range(trial.num_folds))
+        kept, entry = f"{name}.json", to_json(TrialResult(schedule=trial.schedule, folds=folds))
     except Exception as error:
         # the driver reports it and the other schedules go on; raised, Tune would print a page of traceback
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, ValueError):
-            reason = f"{type(error).__name__}: {reason}"
-        write_bytes(sweep.trials_uri, f"{name}.failed.json", (json.dumps({"reason": reason}) + "\n").encode())
-        return
-    entry = to_json(TrialResult(schedule=trial.schedule, folds=folds))
-    write_bytes(sweep.trials_uri, f"{name}.json", (json.dumps(entry, allow_nan=False) + "\n").encode())
+        reason = " ".join(str(error).split())
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        kept, entry = f"{name}.failed.json", {"reason": f"{kind}{reason}"}
+    write_bytes(sweep.trials_uri, kept, (json.dumps(entry, allow_nan=False) + "\n").encode())
     on_epochs(waiting)
 
 
