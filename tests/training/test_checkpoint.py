@@ -1,0 +1,155 @@
+"""Models on disk: round trips, refusals, and nothing that runs code."""
+
+import hashlib
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from synth.domain.anatomy import HAND
+from tests.training.toy import toy_card, toy_samples
+from training.checkpoint import (
+    CARD,
+    KEEP_STATES,
+    WEIGHTS,
+    latest_state,
+    load_model,
+    restore_state,
+    save_model,
+    save_state,
+)
+from training.data import Patches
+from training.loop import fit, make_optimiser
+from training.models import ModelRecipe, build_model
+from training.recipe import TrainRecipe
+
+SMALL = ModelRecipe(width=8)
+
+
+class Planted:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def saved(folder: Path):
+    model = build_model(SMALL, HAND)
+    return model, save_model(str(folder), model, toy_card(SMALL))
+
+
+def test_a_model_comes_back_with_its_card(tmp_path):
+    model, card = saved(tmp_path)
+    loaded = load_model(str(tmp_path))
+    assert loaded.card == card and loaded.card.digest == card.digest and not loaded.model.training
+    images = torch.rand(2, 1, 96, 96)
+    assert torch.equal(loaded.model(images).points, model.eval()(images).points)
+
+
+@pytest.mark.parametrize("place", ["weights", "pt2", "folder"])
+def test_planted_code_never_runs(tmp_path, place):
+    mark = tmp_path / "ran"
+    payload = pickle.dumps(Planted(mark))
+    folder = tmp_path / "model"
+    saved(folder)
+    target = str(folder)
+    if place == "weights":
+        (folder / WEIGHTS).write_bytes(payload)
+        card = json.loads((folder / CARD).read_text())
+        card["weights_sha256"] = hashlib.sha256(payload).hexdigest()
+        (folder / CARD).write_text(json.dumps(card))
+    else:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as made:
+            made.writestr("archive/data.pkl", payload)
+        (tmp_path / "model.pt2").write_bytes(archive.getvalue())
+        (folder / "model.pt2").write_bytes(archive.getvalue())
+        if place == "pt2":
+            target = str(tmp_path / "model.pt2")
+    if place == "folder":
+        load_model(target)
+    else:
+        with pytest.raises(ValueError, match=r"is not a safetensors file|is a file; give the folder"):
+            load_model(target)
+    assert not mark.exists()
+
+
+def test_a_changed_weights_file_is_refused(tmp_path):
+    saved(tmp_path)
+    data = bytearray((tmp_path / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / WEIGHTS).write_bytes(data)
+    with pytest.raises(ValueError, match="is not the file its card names"):
+        load_model(str(tmp_path))
+
+
+def test_a_card_of_another_network_is_refused(tmp_path):
+    saved(tmp_path)
+    card = json.loads((tmp_path / CARD).read_text())
+    card["model"]["width"] = 16
+    (tmp_path / CARD).write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="do not fit the network"):
+        load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"anatomy": "foot"}', "\0"])
+def test_anything_but_a_card_is_one_clear_line(tmp_path, text):
+    saved(tmp_path)
+    (tmp_path / CARD).write_text(text)
+    with pytest.raises(ValueError, match="is not a synthmark model card"):
+        load_model(str(tmp_path))
+
+
+def test_a_missing_model_is_one_clear_line(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no model \(model.json is missing\)"):
+        load_model(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_training_continues_bit_equal_from_a_state(tmp_path, optimiser):
+    patches = Patches.from_samples(toy_samples(9, 1), HAND)
+    recipe = TrainRecipe(epochs=4, batch=4, optimiser=optimiser, augment=0.5)
+
+    def fresh():
+        torch.manual_seed(1)
+        model = build_model(SMALL, HAND)
+        return model, make_optimiser(model, recipe)
+
+    whole, whole_optimiser = fresh()
+    fit(whole, patches, recipe, seed=2, optimiser=whole_optimiser)
+
+    class Cut(Exception):
+        pass
+
+    first, first_optimiser = fresh()
+
+    def stop_after_two(report):
+        save_state(str(tmp_path), first, first_optimiser, report.epoch + 1, {"last": report.loss})
+        if report.epoch == 1:
+            raise Cut
+
+    with pytest.raises(Cut):
+        fit(first, patches, recipe, seed=2, optimiser=first_optimiser, on_epoch=stop_after_two)
+    second, second_optimiser = fresh()
+    state = latest_state(str(tmp_path))
+    assert state is not None and state.epochs == 2
+    restore_state(state, second, second_optimiser)
+    fit(second, patches, recipe, seed=2, optimiser=second_optimiser, start_epoch=state.epochs)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_only_the_newest_states_are_kept(tmp_path):
+    model = build_model(SMALL, HAND)
+    optimiser = make_optimiser(model, TrainRecipe())
+    assert latest_state(str(tmp_path)) is None
+    for epochs in range(1, 5):
+        save_state(str(tmp_path), model, optimiser, epochs, {})
+    assert len(list(tmp_path.iterdir())) == KEEP_STATES
+    assert latest_state(str(tmp_path)).epochs == 4
