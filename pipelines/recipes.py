@@ -65,7 +65,7 @@ def hand() -> Recipe:
         anatomy="hand",
         render=RenderRecipe(anatomy="hand", shape=_HAND_SHAPE, hand_pose=HandPose()),
         model=ModelRecipe(network="heatmap"),
-        train=TrainRecipe(),
+        train=TrainRecipe(augment=0.5),
         sweep=SweepRecipe(schedules=_schedules(), folds=3),
         phantom=hand_phantoms(),
     )
@@ -77,7 +77,7 @@ def body() -> Recipe:
         anatomy="body",
         render=RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=256),
         model=ModelRecipe(network="heatmap"),
-        train=TrainRecipe(),
+        train=TrainRecipe(augment=0.5),
         sweep=SweepRecipe(schedules=_schedules(), folds=3),
         phantom=body_phantoms(),
     )
@@ -97,12 +97,12 @@ def body_paper() -> Recipe:
 
 def hand_smoke() -> Recipe:
     """Hands in minutes on two cores: what the demo and a first look need."""
-    return replace(hand(), train=replace(TrainRecipe(), epochs=6))
+    return replace(hand(), train=replace(TrainRecipe(), epochs=6, augment=0.5))
 
 
 def body_smoke() -> Recipe:
     """Bodies in minutes on two cores."""
-    return replace(body(), train=replace(TrainRecipe(), epochs=6))
+    return replace(body(), train=replace(TrainRecipe(), epochs=6, augment=0.5))
 
 
 def hand_virtual_study() -> Recipe:
