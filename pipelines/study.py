@@ -61,6 +61,8 @@ def main(argv: Sequence[str]) -> str:
         "crop": dataclasses.asdict(crop),
         "settings": dataclasses.asdict(settings),
         "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+        # phantoms.py leaves its record beside images/: a report must say that these are no patients
+        "virtual": any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs),
     }
     store(cases, samples, anatomy, recipe, given.out)
     return (

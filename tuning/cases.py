@@ -21,12 +21,14 @@ class Cases:
     """N annotated cases of a study.
 
     digest: of the study's data, as in its manifest; crop: how its patches were cut, None where it does not say
+    virtual: whether the cases are computed, not scanned
     """
 
     anatomy: Anatomy
     samples: Samples
     digest: str
     crop: Crop | None = None
+    virtual: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -99,7 +101,13 @@ def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
             f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"
         )
     crop = manifest.recipe.get("crop")
-    return Cases(anatomy=anatomy, samples=samples, digest=manifest.digest, crop=None if crop is None else Crop(**crop))
+    return Cases(
+        anatomy=anatomy,
+        samples=samples,
+        digest=manifest.digest,
+        crop=None if crop is None else Crop(**crop),
+        virtual=bool(manifest.recipe.get("virtual", False)),
+    )
 
 
 def check_network(uri: str, cases: Cases) -> ModelCard:

@@ -55,7 +55,7 @@ def bar_figure(cases: Cases, methods: Sequence[Method], unit: Unit) -> bytes:
     axes.set_ylabel(f"error in {UNIT_NAMES[unit]}")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.legend(fontsize=8, ncols=min(len(methods), 5), frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return _saved(figure, "svg")
 
 

@@ -61,8 +61,8 @@ landmarks. What looks different here is what fine-tuning has to make up for.</fi
 <figcaption>{{ picture.caption }}</figcaption></figure>{% endfor %}
 
 <h2>Settings</h2>
-<p class="note">Everything needed to repeat this report.</p>
-<pre>{{ settings }}</pre>
+<details><summary>Everything needed to repeat this report</summary>
+<pre>{{ settings }}</pre></details>
 <p class="note">For research; not a medical device.</p>
 </body>
 </html>

@@ -43,7 +43,7 @@ class Ladder:
     synthetic: renderings, some of which are shown
     depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
     num_schedules: how many the fine-tuning schedule was chosen from on this study
-    facts: what was compared, in words; settings: JSON types that repeat it; virtual: whether the cases are computed
+    facts: what was compared, in words; settings: JSON types that repeat it
     """
 
     title: str
@@ -55,7 +55,6 @@ class Ladder:
     num_schedules: int
     facts: Sequence[tuple[str, str]]
     settings: dict[str, Any]
-    virtual: bool = False
 
     @property
     def fold_of(self) -> NDArray[np.int64]:
@@ -92,7 +91,7 @@ def results(ladder: Ladder) -> dict[str, Any]:
         "num_cases": len(cases),
         "num_subjects": cases.num_subjects,
         "num_folds": len(ladder.folds),
-        "virtual": ladder.virtual,
+        "virtual": cases.virtual,
         "study_digest": cases.digest,
         "ladder": ladder_dict(cases, ladder.methods),
         "ratios": [
@@ -116,7 +115,7 @@ def render_page(ladder: Ladder) -> str:
     template = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
     return template.render(
         title=ladder.title,
-        virtual=ladder.virtual,
+        virtual=ladder.cases.virtual,
         facts=ladder.facts,
         findings=findings(ladder.cases, ladder.methods, ladder.num_schedules),
         bars=_embedded(bar_figure(ladder.cases, ladder.methods, "px"), "image/svg+xml"),

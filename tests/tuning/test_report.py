@@ -78,7 +78,7 @@ def test_the_report_fits_a_phone_and_shows_every_part(page):
 
 def test_virtual_cases_are_called_so(page):
     assert "These cases are virtual" not in page
-    assert "These cases are virtual" in render_page(replace(toy_ladder(toy_cases(8, 2)), virtual=True))
+    assert "These cases are virtual" in render_page(toy_ladder(replace(toy_cases(8, 2), virtual=True)))
 
 
 def test_results_are_json_without_nan():
