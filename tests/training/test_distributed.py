@@ -1,0 +1,94 @@
+"""Ray Train: the number of workers and an interruption do not change what is learnt."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from synth.domain.patch import Crop
+from tests.training.toy import toy_dataset
+from training.checkpoint import latest_state, load_model
+from training.distributed import pretrain
+from training.models import ModelRecipe
+from training.pretraining import PretrainJob, claim_output, read_split, train
+from training.recipe import TrainRecipe
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def job(tmp_path):
+    toy_dataset(str(tmp_path / "data"), 60, 1)
+    return PretrainJob(
+        anatomy="hand",
+        model=ModelRecipe(width=8),
+        # 57 samples: the last of the 8 global batches is one, which leaves the second worker without
+        train=TrainRecipe(epochs=3, batch=8, rate=1e-3, augment=0.5, precision="float32"),
+        crop=Crop(),
+        recipe={},
+        seed=1,
+        data_uri=str(tmp_path / "data"),
+        out_uri=str(tmp_path / "out"),
+    )
+
+
+def run(job: PretrainJob, workers: int) -> tuple[list[dict[str, float]], list[tuple[int, int]]]:
+    entries: list[dict[str, float]] = []
+    steps: list[tuple[int, int]] = []
+    claim_output(job)
+    pretrain(job, workers=workers, on_progress=lambda *step: steps.append(step), on_entry=entries.append)
+    return entries, steps
+
+
+def weights(job: PretrainJob) -> dict[str, torch.Tensor]:
+    return load_model(job.model_uri).model.state_dict()
+
+
+def test_two_workers_learn_what_one_learns(job, tmp_path):
+    one, two = job, replace(job, out_uri=str(tmp_path / "two"))
+    entries, steps = run(one, 1)
+    others, _ = run(two, 2)
+    assert len(entries) == len(others) == 3 and steps[-1] == (171, 171)
+    assert np.allclose([e["loss"] for e in entries], [e["loss"] for e in others], rtol=1e-3)
+    assert np.allclose([e["held_out_px"] for e in entries], [e["held_out_px"] for e in others], rtol=1e-2)
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_bits(job, tmp_path):
+    run(job, 1)
+    cut = replace(job, out_uri=str(tmp_path / "cut"))
+    claim_output(cut)
+
+    class Cut(Exception):
+        pass
+
+    def stop(entry: dict[str, float]) -> None:
+        raise Cut
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    with pytest.raises(Cut):
+        train(cut, read_split(cut), lambda network: network, on_entry=stop)
+    torch.set_num_threads(threads)
+    assert latest_state(cut.checkpoints_uri).epochs == 1
+    entries, _ = run(cut, 1)
+    assert [entry["epoch"] for entry in entries] == [1, 2]
+    expected = weights(job)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in weights(cut).items())
+    assert run(cut, 1) == ([], [])
+
+
+def test_a_loss_that_is_not_finite_is_one_line_and_is_not_tried_again(job):
+    broken = replace(job, train=replace(job.train, optimiser="sgd", rate=1e30, schedule="decay"))
+    with pytest.raises(ValueError, match=r"^loss is (nan|inf) in epoch 0, step \d+.*sample ids"):
+        run(broken, 1)
