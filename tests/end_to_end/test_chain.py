@@ -26,7 +26,9 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
     for network in ("heatmap", "paper"):
         settings = ("--set", "train.epochs=1", "--set", f"model.network={network}", "--set", "train.batch=16")
         settings += ("--set", "train.loss=l2", "--set", "train.spread_weight=0") if network == "paper" else ()
-        trained = succeed("pretrain", "hand_smoke", "--data", data, "--out", out / network, *settings, home=out)
+        trained = succeed(
+            "pretrain", "hand_smoke", "--data", data, "--out", out / network, "--workers", 1, *settings, home=out
+        )
         assert "held-out error" in trained
     tuned = ("--set", f"sweep.schedules={QUICK}", "--set", "sweep.folds=2")
     models = ("--pretrained", out / "heatmap" / "model")
@@ -60,7 +62,7 @@ def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
     study = ("body", "--images", images, "--landmarks", labels, "--couch", "accumulate", "--out", out / "study")
     succeed("study", *study, home=out)
     settings = ("--set", "train.epochs=1", "--set", "train.batch=8")
-    succeed("pretrain", "body_smoke", "--data", data, "--out", out / "model", *settings, home=out)
+    succeed("pretrain", "body_smoke", "--data", data, "--out", out / "model", "--workers", 1, *settings, home=out)
     succeed(
         "predict", "--model", out / "model" / "model", "--couch", "accumulate", "--out", out / "found", images, home=out
     )
