@@ -73,7 +73,9 @@ def train_and_record(job: PretrainJob, manifest: Manifest, experiment: str, work
         with progress(manifest.rows, "img", f"training on {workers} workers") as bar:
 
             def show(done: int, total: int) -> None:
-                bar.total = total
+                if bar.n == 0:  # the rate is that of this training: not of Ray's start, not of an earlier run
+                    bar.reset(total)
+                    bar.initial = bar.n = bar.last_print_n = done
                 bar.update(done - bar.n)
 
             def keep(entry: dict[str, float]) -> None:

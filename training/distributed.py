@@ -22,7 +22,7 @@ from training.models import LandmarkNet
 from training.pretraining import OnEntry, PretrainJob, finish, read_split, train
 
 OnProgress = Callable[[int, int], None]
-RESTARTS = 3  # of the group of workers, from the last checkpoint, when one is lost
+RESTARTS = 2  # of the group of workers, from the last checkpoint, when one is lost
 
 
 class _Board:
@@ -58,33 +58,47 @@ def pretrain(job: PretrainJob, *, workers: int, gpu: bool = False, on_progress: 
     if has_files(job.model_uri):
         return
     board = ray.remote(num_cpus=0)(_Board).remote()
-    storage = tempfile.mkdtemp(prefix="synthmark-ray-")  # Ray's bookkeeping; our checkpoints lie in the job's output
-    trainer = TorchTrainer(
-        _work,
-        train_loop_config={"job": job, "board": board, "gpu": gpu},
-        scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
-        ),
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
-        # A finished name returns at once, so every attempt has its own; resuming is ours
-        run_config=RunConfig(
-            name=f"pretrain-{uuid.uuid4().hex[:12]}",
-            storage_path=storage,
-            failure_config=FailureConfig(max_failures=RESTARTS),
-        ),
-    )
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(board, stop, on_progress, on_entry), daemon=True)
     watcher.start()
     try:
-        trainer.fit()
-    except TrainingFailedError as error:
-        reason = ray.get(board.reason.remote())
-        raise ValueError(reason or f"training failed: {_first_line(error)}; run the command again to resume") from error
+        for attempt in range(1 + RESTARTS):
+            if _attempt(job, board, workers, gpu, last=attempt == RESTARTS):
+                return
     finally:
         stop.set()
         watcher.join()
+
+
+def _attempt(job: PretrainJob, board: Any, workers: int, gpu: bool, last: bool) -> bool:
+    """Whether training came to its end. Raises ValueError where trying again would not help, or this was the last."""
+    resources = {"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
+    storage = tempfile.mkdtemp(prefix="synthmark-ray-")  # Ray's bookkeeping; our checkpoints lie in the job's output
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"job": job, "board": board, "gpu": gpu},
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu, resources_per_worker=resources),
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        # A finished name returns at once, so every attempt has its own; resuming is ours. Ray would also retry what
+        # cannot be mended, so it retries nothing
+        run_config=RunConfig(
+            name=f"pretrain-{uuid.uuid4().hex[:12]}",
+            storage_path=storage,
+            failure_config=FailureConfig(max_failures=0),
+        ),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        reason = ray.get(board.reason.remote())
+        if reason or last:
+            raise ValueError(
+                reason or f"training failed: {_first_line(error)}; run the command again to resume"
+            ) from error
+        return False
+    finally:
         shutil.rmtree(storage, ignore_errors=True)
+    return True
 
 
 def _watch(board: Any, stop: threading.Event, on_progress: OnProgress, on_entry: OnEntry) -> None:
@@ -107,10 +121,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What each worker does. A reason that trying again cannot mend goes to the board, and ends every later attempt."""
+    """What each worker does. A reason that trying again cannot mend goes to the board."""
     job, board = cast(PretrainJob, config["job"]), config["board"]
-    if reason := ray.get(board.reason.remote()):
-        raise ValueError(reason)
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
