@@ -55,7 +55,7 @@ def verify(uri: str, manifest: Manifest) -> None:
             bar.update(shard.rows)
     if faults:
         raise ValueError(
-            f"{len(faults)} bad shards: {'; '.join(faults)}; delete them and run the command that made the dataset again"
+            f"{len(faults)} bad shards: {'; '.join(faults)}; delete them and rerun the command that made the dataset"
         )
 
 

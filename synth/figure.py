@@ -1,4 +1,4 @@
-"""One virtual subject, posed and seen: a mesh in viewing coordinates with exact landmarks, a function of its id alone."""
+"""One virtual subject, posed and seen: a mesh in viewing coordinates with exact landmarks, made from its id alone."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
-"""Which system libraries Blender's Python module needs and this machine lacks, with the Debian packages that bring them.
+"""The system libraries that Blender needs and this machine lacks, with the Debian packages that bring them.
 
-  python -m synth.libraries
+python -m synth.libraries
 """
 
 import importlib.util
