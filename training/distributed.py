@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import ray
 import torch
+from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2.api.exceptions import TrainingFailedError
@@ -105,7 +106,10 @@ def _watch(board: Any, stop: threading.Event, on_progress: OnProgress, on_entry:
     seen = 0
     while True:
         last = stop.wait(0.5)
-        done, total, entries = ray.get(board.news.remote(seen))
+        try:
+            done, total, entries = ray.get(board.news.remote(seen))
+        except RayError:  # Ray is being shut down under us; fit() is where that is reported
+            return
         seen += len(entries)
         if total:
             on_progress(done, total)
