@@ -9,6 +9,7 @@ of recipe, seed and id alone: any number of workers makes the same bits.
 On 2 cores: 8,000 hands in about a minute; the first run on a machine builds the body template (a minute more).
 """
 
+import logging
 import os
 from collections.abc import Sequence
 
@@ -58,8 +59,10 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
 
     workers = min(workers, len(jobs))
     start_ray(workers)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False  # ours says rate and time left
+    for handler in logging.getLogger("ray.data").handlers:
+        if handler.name == "console":  # Ray 2.60: half a page for every run; its log file keeps all of it
+            handler.setLevel(logging.ERROR)
     rows = ray.data.from_items([vars(job) for job in jobs], override_num_blocks=len(jobs)).map(
         ShardWorker,
         fn_constructor_args=(recipe, seed, uri),
