@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
 export RAY_USAGE_STATS_ENABLED := 0
+export PYTHONUTF8 := 1
 
 .PHONY: help demo test test-all check format clean
 help:

@@ -27,7 +27,7 @@ HOMES = {
 
 def _imports(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -81,11 +81,15 @@ def test_no_script_is_named_like_a_standard_module() -> None:
 
 
 def test_every_verb_can_be_run_and_says_how() -> None:
-    verbs = [path for path in (ROOT / "pipelines").glob("*.py") if 'if __name__ == "__main__":' in path.read_text()]
+    verbs = [
+        path
+        for path in (ROOT / "pipelines").glob("*.py")
+        if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+    ]
     assert {path.stem for path in verbs} >= {
         "render", "check", "phantoms", "study", "pretrain", "sweep", "evaluate", "predict", "demo",
     }  # fmt: skip
     for path in verbs:
         assert os.access(path, os.X_OK), f"{path.name} is not executable"
-        assert path.read_text().startswith("#!/usr/bin/env python3\n")
-        assert f"python pipelines/{path.name}" in (ast.get_docstring(ast.parse(path.read_text())) or "")
+        assert path.read_text(encoding="utf-8").startswith("#!/usr/bin/env python3\n")
+        assert f"python pipelines/{path.name}" in (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
