@@ -17,7 +17,7 @@ def verb(name: str, *arguments: object, home: Path, timeout: float = 240) -> "su
     }
     command = [sys.executable, str(ROOT / "pipelines" / f"{name}.py"), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=home, env=environment, capture_output=True, encoding="utf-8", timeout=timeout, check=False
     )
 
 
