@@ -59,6 +59,10 @@ def _schedules() -> tuple[Schedule, ...]:
     )
 
 
+# CNN(study) starts from fresh weights: it gets five times the passes and smaller batches than fine-tuning.
+_SCRATCH = Schedule(name="scratch", epochs=200, batch=10, rate=1e-3, augment=0.5)
+
+
 def hand() -> Recipe:
     """Our best for hands: 96 x 96, heatmap network."""
     return Recipe(
@@ -66,7 +70,7 @@ def hand() -> Recipe:
         render=RenderRecipe(anatomy="hand", shape=_HAND_SHAPE, hand_pose=HandPose()),
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(augment=0.5),
-        sweep=SweepRecipe(schedules=_schedules(), folds=3),
+        sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),
         phantom=hand_phantoms(),
     )
 
@@ -78,7 +82,7 @@ def body() -> Recipe:
         render=RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=256),
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(augment=0.5),
-        sweep=SweepRecipe(schedules=_schedules(), folds=3),
+        sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),
         phantom=body_phantoms(),
     )
 
@@ -112,7 +116,9 @@ def hand_virtual_study() -> Recipe:
 
 def body_virtual_study() -> Recipe:
     """The paper's body study with virtual patients: 20 supine CT volumes, leave one out."""
-    return replace(body(), phantom=body_phantoms(), sweep=SweepRecipe(schedules=_schedules(), folds=20))
+    return replace(
+        body(), phantom=body_phantoms(), sweep=SweepRecipe(schedules=_schedules(), folds=20, scratch=_SCRATCH)
+    )
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
