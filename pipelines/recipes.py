@@ -60,7 +60,7 @@ def _schedules() -> tuple[Schedule, ...]:
 
 
 # CNN(study) starts from fresh weights: it gets five times the passes and smaller batches than fine-tuning.
-_SCRATCH = Schedule(name="scratch", epochs=200, batch=10, rate=1e-3, augment=0.5)
+_SCRATCH = Schedule(name="scratch", epochs=200, batch=10, rate=3e-3, augment=0.5)
 
 
 def hand() -> Recipe:
