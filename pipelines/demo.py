@@ -120,7 +120,7 @@ def plan(out: Path, count: int, cases: int, epochs: int) -> list[Step]:
             arguments=(
                 "hand_smoke", "--study", study, "--data", data, "--pretrained", f"{heatmap}/model",
                 "--pretrained", f"{paper}/model", "--schedule", f"{sweep}/schedule.json",
-                "--out", str(out / "evaluation"),
+                "--out", str(out / "evaluation"), "--set", "sweep.scratch.epochs=100",
             ),
             made=out / "evaluation" / "report.html",
         ),
