@@ -35,9 +35,9 @@ def main(argv: Sequence[str]) -> str:
     """Where the report is and how to open MLflow."""
     options = parser(__doc__ or "", recipe=False)
     options.add_argument("--out", default="demo-output", help="folder for everything; default: demo-output")
-    options.add_argument("--count", type=positive, default=6000, help="renderings; default: 6000")
+    options.add_argument("--count", type=positive, default=5000, help="renderings; default: 5000")
     options.add_argument("--cases", type=positive, default=24, help="virtual scans, two of each person; default: 24")
-    options.add_argument("--epochs", type=positive, default=6, help="passes over the renderings; default: 6")
+    options.add_argument("--epochs", type=positive, default=5, help="passes over the renderings; default: 5")
     arguments = options.parse_args(argv)
     out = Path(arguments.out).absolute()
     steps = plan(out, arguments.count, arguments.cases, arguments.epochs)
