@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> str:
     return (
         f"report: {report}\n"
         f"predictions: {out / 'predictions'} (open the .mrk.json in 3D Slicer)\n"
-        f"all runs, side by side: {ui_command()}"
+        f"all runs, side by side: {ui_command().replace('mlflow ui', f'{Path(sys.executable).parent}/mlflow ui')}"
     )
 
 
