@@ -3,7 +3,7 @@
 
   python pipelines/check.py /data/hands --sheet hands.png
 
-Exit 1 names every bad shard and how to mend it. On 2 cores: about 50,000 samples a second.
+Exit 1 names every bad shard and how to mend it. On 2 cores: about 1,800 hands a second.
 """
 
 import json

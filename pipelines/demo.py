@@ -4,7 +4,7 @@
   python pipelines/demo.py --out demo-output
 
 Local Ray, local files, SQLite. Every step is a command you can run yourself; it is printed before it runs. Run it again
-with the same --out and it goes on where it stopped. On 2 cores: about 10 minutes, installation apart.
+with the same --out and it goes on where it stopped. How long that takes: docs/results.md.
 """
 
 import shlex

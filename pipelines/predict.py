@@ -21,8 +21,8 @@ import numpy as np
 from pipelines.cli import UsageError, parser, progress, require_empty, run
 from synth.domain.anatomy import anatomy_named
 from synth.domain.landmarks import Prediction, write_markups, write_predictions
-from synth.domain.study import ImportSettings, Prepared, find_images, prepare
-from synth.domain.volume import case_name, read
+from synth.domain.study import ImportSettings, Prepared, find_images, name_cases, prepare
+from synth.domain.volume import read
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
@@ -70,17 +70,6 @@ class Result:
 
     rows: list[Prediction]
     entry: dict[str, Any]
-
-
-def name_cases(paths: Sequence[Path]) -> dict[str, Path]:
-    """Case name -> path. Raises ValueError where two share a name."""
-    cases: dict[str, Path] = {}
-    for path in paths:
-        name = case_name(path)
-        if name in cases:
-            raise ValueError(f"case {name!r} is the name of both {cases[name]} and {path}; rename one")
-        cases[name] = path
-    return cases
 
 
 def predict_all(

@@ -202,17 +202,23 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def name_cases(paths: Sequence[Path]) -> dict[str, Path]:
+    """Case name -> path. Raises ValueError where two share a name."""
+    cases: dict[str, Path] = {}
+    for path in paths:
+        name = case_name(path)
+        if name in cases:
+            raise ValueError(f"case {name!r} is the name of both {cases[name]} and {path}; rename one")
+        cases[name] = path
+    return cases
+
+
 def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tuple[Path, Annotation]]:
     """Each image with its annotation, in the order of case names.
 
     Raises: ValueError where two images share a case name, or an image or an annotation stands alone.
     """
-    files: dict[str, Path] = {}
-    for path in images:
-        name = case_name(path)
-        if name in files:
-            raise ValueError(f"case {name!r} is the name of both {files[name]} and {path}; rename one")
-        files[name] = path
+    files = name_cases(images)
     if alone := sorted(files.keys() - annotations.keys()):
         raise ValueError(f"no landmarks for {len(alone)} images: {_some(alone)}; every image of a study needs them")
     if alone := sorted(annotations.keys() - files.keys()):
