@@ -6,7 +6,7 @@
       --landmarks /data/phantoms/landmarks.csv --out /data/study
 
 These are virtual patients: bodies of other shapes and poses than are rendered, deformed, voxelised, with noise. Run the
-same command again and it finishes what is missing; a larger --count adds cases. On 2 cores: 24 hands in 20 s.
+same command again and it finishes what is missing; a larger --count adds cases.
 """
 
 import json
