@@ -35,6 +35,7 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
     succeed("sweep", "hand_smoke", "--study", study, *models, "--out", out / "sweep", *tuned, home=out)
     models += ("--pretrained", out / "paper" / "model", "--schedule", out / "sweep" / "schedule.json")
     ladder = ("hand_smoke", "--study", study, "--data", data, *models, "--out", out / "evaluation", *tuned)
+    ladder += ("--set", "sweep.scratch.epochs=2")
     succeed("evaluate", *ladder, home=out)
     page = (out / "evaluation" / "report.html").read_text()
     assert all(method in page for method in ("NN(syn)", "NN(study)", "CNN(syn)", "CNN(study)", "CNN(ft)"))
