@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from synth.body import Shape
 from synth.domain.anatomy import anatomy_named
-from synth.figure import RenderRecipe
+from synth.figure import BodyRange, HandRange, RenderRecipe
+from synth.hand.shape import HandShape
 from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
-from synth.pose import BodyPose, HandPose
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
 from tuning.schedule import Schedule, SweepRecipe, paper_schedule
@@ -37,7 +36,7 @@ class Recipe:
 
 
 # Hands of all ages, wider in finger and palm than the body model draws them.
-_HAND_SHAPE = Shape(
+_HAND_SHAPE = HandShape(
     age=(0.2, 1.0),
     gender_spread=0.5,
     muscle=(0.5, 0.25),
@@ -67,7 +66,7 @@ def hand() -> Recipe:
     """Our best for hands: 96 x 96, heatmap network."""
     return Recipe(
         anatomy="hand",
-        render=RenderRecipe(anatomy="hand", shape=_HAND_SHAPE, hand_pose=HandPose()),
+        render=RenderRecipe(anatomy="hand", hand=HandRange(shape=_HAND_SHAPE)),
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(augment=0.5),
         sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),
@@ -79,7 +78,7 @@ def body() -> Recipe:
     """Our best for whole bodies: 160 x 76, heatmap network."""
     return Recipe(
         anatomy="body",
-        render=RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=256),
+        render=RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=256),
         model=ModelRecipe(network="heatmap"),
         train=TrainRecipe(augment=0.5),
         sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),

@@ -4,17 +4,20 @@ A phantom differs from a rendering in every step: other ranges of shape and pose
 partial volume, noise, and for CT a couch. Its random stream is its own (TAG), never the renderer's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.body import PHENOTYPES, Shape, sample_shape
+from synth.body.pose import BodyPose
+from synth.body.shape import BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.projection import Volume
-from synth.figure import RenderRecipe, pose_figure, sample_proportions
-from synth.pose import BodyPose, HandPose
+from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
+from synth.hand.pose import HandPose
+from synth.hand.shape import HandShape
+from synth.mesh import PHENOTYPES
 from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
@@ -28,7 +31,7 @@ class PhantomRecipe:
     """A virtual study: who is scanned, and how.
 
     count: cases; cases_per_subject: scans of one shape in different poses; side: of a hand (every case of a study)
-    shape, hand_pose, body_pose: as for renderings, but with ranges of their own
+    hand, body: as for renderings, but with ranges of their own
     deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm
     spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
     modality: "ct" (body: with a couch where couch is set) or "mr"
@@ -38,9 +41,8 @@ class PhantomRecipe:
     count: int = 24
     cases_per_subject: int = 1
     side: Literal["left", "right"] = "left"
-    shape: Shape = field(default_factory=Shape)
-    hand_pose: HandPose | None = None
-    body_pose: BodyPose | None = None
+    hand: HandRange | None = None
+    body: BodyRange | None = None
     deformation_mm: float = 1.5
     wavelength_mm: tuple[float, float] = (60.0, 200.0)
     modality: Literal["ct", "mr"] = "mr"
@@ -64,7 +66,7 @@ class PhantomRecipe:
     @property
     def figure(self) -> RenderRecipe:
         """The shapes and poses as the generator takes them."""
-        return RenderRecipe(anatomy=self.anatomy, shape=self.shape, hand_pose=self.hand_pose, body_pose=self.body_pose)
+        return RenderRecipe(anatomy=self.anatomy, hand=self.hand, body=self.body)
 
 
 def hand_phantoms() -> PhantomRecipe:
@@ -72,13 +74,15 @@ def hand_phantoms() -> PhantomRecipe:
     return PhantomRecipe(
         anatomy="hand",
         cases_per_subject=2,
-        shape=Shape(
-            age=(0.3, 0.85), gender_spread=0.4, muscle=(0.45, 0.25), weight=(0.45, 0.3), height=(0.5, 0.25),
-            changes=0.5, finger_length=0.07, finger_width=0.08, palm_width=0.08,
-        ),
-        hand_pose=HandPose(
-            index_middle=(1.0, 22.0), middle_ring=(0.0, 18.0), ring_little=(3.0, 30.0), thumb_index=(5.0, 55.0),
-            flexion=(0.0, 20.0), palmar=(5.0, 40.0), rotation=(-18.0, 18.0), wide=0.1,
+        hand=HandRange(
+            shape=HandShape(
+                age=(0.3, 0.85), gender_spread=0.4, muscle=(0.45, 0.25), weight=(0.45, 0.3), height=(0.5, 0.25),
+                changes=0.5, finger_length=0.07, finger_width=0.08, palm_width=0.08,
+            ),
+            pose=HandPose(
+                index_middle=(1.0, 22.0), middle_ring=(0.0, 18.0), ring_little=(3.0, 30.0), thumb_index=(5.0, 55.0),
+                flexion=(0.0, 20.0), palmar=(5.0, 40.0), rotation=(-18.0, 18.0), wide=0.1,
+            ),
         ),
     )  # fmt: skip
 
@@ -88,12 +92,14 @@ def body_phantoms() -> PhantomRecipe:
     return PhantomRecipe(
         anatomy="body",
         count=20,
-        shape=Shape(
-            age=(0.6, 1.0), muscle=(0.45, 0.25), weight=(0.55, 0.25), height=(0.45, 0.13), changes=0.4
-        ),
-        body_pose=BodyPose(
-            arm_abduction=(4.0, 38.0), elbow=(5.0, 50.0), leg_spread=(1.0, 16.0), head_turn=(-30.0, 30.0),
-            bend=(-7.0, 7.0), roll=(-7.0, 7.0),
+        body=BodyRange(
+            shape=BodyShape(
+                age=(0.6, 1.0), muscle=(0.45, 0.25), weight=(0.55, 0.25), height=(0.45, 0.13), changes=0.4
+            ),
+            pose=BodyPose(
+                arm_abduction=(4.0, 38.0), elbow=(5.0, 50.0), leg_spread=(1.0, 16.0), head_turn=(-30.0, 30.0),
+                bend=(-7.0, 7.0), roll=(-7.0, 7.0),
+            ),
         ),
         deformation_mm=4.0,
         wavelength_mm=(200.0, 700.0),
@@ -123,10 +129,9 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
     anatomy = anatomy_named(recipe.anatomy)
     number = index // recipe.cases_per_subject
     personal = np.random.default_rng([seed, number, TAG, SUBJECT])
-    shape = sample_shape(recipe.shape, template.changes, personal)
-    factors = sample_proportions(recipe.shape, personal)
+    person = sample_person(recipe.figure, template, personal)
     rng = np.random.default_rng([seed, index, TAG, CASE])
-    figure = pose_figure(recipe.figure, template, shape, rng, factors)
+    figure = sample_figure(recipe.figure, template, rng, person)
     vertices, landmarks = (_patient_axes(points, recipe.side) for points in (figure.vertices, figure.landmarks))
     field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, rng)
     place = rng.uniform(-40, 40, 3)
@@ -136,7 +141,7 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
         subject=f"subject-{number:04d}",
         vertices=vertices,
         landmarks=_highest(landmarks, vertices, anatomy),
-        attributes={name: round(float(value), 4) for name, value in zip(PHENOTYPES, shape, strict=False)},
+        attributes={name: round(person[name], 4) for name in PHENOTYPES},
     )
 
 

@@ -161,7 +161,7 @@ class ShardWorker:
             landmarks=landmarks,
             visible=np.stack([visibility(points, mask, depth, self._anatomy) for points, mask, depth in seen]),
             pixel_mm=np.stack([figure.pixel_mm for figure in framed]),
-            parameters=np.stack([figure.figure.parameters for figure in framed]),
+            parameters=np.array([list(figure.figure.parameters.values()) for figure in framed], np.float32),
             joints=np.stack([figure.figure.joints for figure in framed]),
         )
 

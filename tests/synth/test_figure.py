@@ -3,14 +3,28 @@
 import numpy as np
 import pytest
 
-from synth.body import PHENOTYPES, Shape, coefficients, rest_mesh, sample_shape
+from synth.body.pose import BodyPose
 from synth.domain.anatomy import BODY, HAND, anatomy_named
-from synth.figure import RenderRecipe, draw, joint_names, parameter_names, pose_figure, sample_figure, template_of
-from synth.pose import BodyPose, HandPose, about, swing
+from synth.figure import (
+    BodyRange,
+    HandRange,
+    RenderRecipe,
+    draw,
+    figure_of,
+    joint_names,
+    parameter_names,
+    sample_figure,
+    sample_person,
+    template_of,
+)
+from synth.hand.pose import HandPose
+from synth.hand.shape import HandShape
+from synth.mesh import PHENOTYPES, coefficients, rest_mesh
+from synth.skeleton import about, swing
 from synth.template import Template
 
-HANDS = RenderRecipe(anatomy="hand", hand_pose=HandPose(wide=0.0), shape=Shape(finger_length=0.05))
-BODIES = RenderRecipe(anatomy="body", body_pose=BodyPose())
+HANDS = RenderRecipe(anatomy="hand", hand=HandRange(pose=HandPose(wide=0.0), shape=HandShape(finger_length=0.05)))
+BODIES = RenderRecipe(anatomy="body", body=BodyRange())
 
 
 def _template(anatomy: str) -> Template:
@@ -73,7 +87,7 @@ def test_a_straight_hand_has_the_angles_it_was_given() -> None:
         thumb_index=(40, 40), index_middle=(12, 12), middle_ring=(8, 8), ring_little=(20, 20), flexion=(0, 0), wide=0.0,
         rotation=(0, 0), tilt=(0, 0),
     )  # fmt: skip
-    recipe = RenderRecipe(anatomy="hand", hand_pose=still)
+    recipe = RenderRecipe(anatomy="hand", hand=HandRange(pose=still))
     figure = sample_figure(recipe, template, np.random.default_rng([1, 1]))
     names = joint_names(template)
 
@@ -87,12 +101,22 @@ def test_a_straight_hand_has_the_angles_it_was_given() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
+def test_a_figure_is_made_again_from_its_stored_parameters(recipe: RenderRecipe) -> None:
+    template, anatomy = _template(recipe.anatomy), anatomy_named(recipe.anatomy)
+    figure = draw(recipe, template, 6, 1).figure
+    stored = np.array(list(figure.parameters.values()), np.float32)
+    names = parameter_names(recipe, template)
+    again = figure_of(anatomy, template, dict(zip(names, map(float, stored), strict=True)))
+    assert np.array_equal(again.vertices, figure.vertices) and np.array_equal(again.landmarks, figure.landmarks)
+
+
+@pytest.mark.slow
 def test_subjects_keep_their_shape_between_poses() -> None:
     template = _template("hand")
     rng = np.random.default_rng([1, 2])
-    shape = sample_shape(HANDS.shape, template.changes, rng)
-    factors = {f"{what}_{d}": 1.0 for d in range(1, 6) for what in ("length", "width")} | {"palm": 1.0}
-    first, second = (pose_figure(HANDS, template, shape, rng, factors) for _ in range(2))
+    person = sample_person(HANDS, template, rng)
+    first, second = (sample_figure(HANDS, template, rng, person) for _ in range(2))
     names = joint_names(template)
 
     def phalanx(joints: np.ndarray) -> float:
@@ -105,12 +129,10 @@ def test_subjects_keep_their_shape_between_poses() -> None:
 @pytest.mark.slow
 def test_taller_parameters_make_taller_people() -> None:
     template = _template("body")
-    middle = np.full(len(PHENOTYPES) + len(template.changes), 0.5)
-    middle[len(PHENOTYPES) :] = 0
-    middle[PHENOTYPES.index("age")] = 0.667
+    middle = dict.fromkeys(PHENOTYPES, 0.5) | {"age": 0.667}
     heights = []
     for value in (0.2, 0.5, 0.8):
-        middle[PHENOTYPES.index("height")] = value
+        middle["height"] = value
         assert coefficients(template, middle).shape == (len(template.shapes),)
         vertices, _ = rest_mesh(template, middle)
         heights.append(float(np.ptp(vertices[:, 2])))
@@ -132,7 +154,7 @@ def test_swing_is_the_smallest_rotation_between_directions(angle: float) -> None
 def test_ranges_the_wrong_way_round_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pose\.elbow is .*low <= high"):
         BodyPose(elbow=(40.0, 10.0))
-    with pytest.raises(ValueError, match="needs hand_pose"):
-        RenderRecipe(anatomy="hand", body_pose=BodyPose())
+    with pytest.raises(ValueError, match="needs `hand`"):
+        RenderRecipe(anatomy="hand", body=BodyRange())
     with pytest.raises(ValueError, match="multiples of 16"):
-        RenderRecipe(anatomy="hand", hand_pose=HandPose(), shard_rows=100)
+        RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=100)

@@ -14,12 +14,11 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from synth.domain.anatomy import BODY, HAND, OUTLINE, Anatomy, anatomy_named
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.shards import read_shard_entry
-from synth.figure import Framed, RenderRecipe, draw, template_of
-from synth.pose import BodyPose, HandPose
+from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, template_of
 from synth.worker import Blender, BlenderFailed, ShardJob, ShardWorker, plan_shards
 
-HANDS = RenderRecipe(anatomy="hand", hand_pose=HandPose(), shard_rows=32)
-BODIES = RenderRecipe(anatomy="body", body_pose=BodyPose(), shard_rows=16)
+HANDS = RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=32)
+BODIES = RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=16)
 
 
 def _cast(framed: Framed, triangles: np.ndarray, anatomy: Anatomy) -> np.ndarray:

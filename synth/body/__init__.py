@@ -1,0 +1,1 @@
+"""Lying bodies: their shapes, their poses, and the posed mesh of one body."""

@@ -1,0 +1,1 @@
+"""Hands: their shapes, their poses, and the posed mesh of one hand."""

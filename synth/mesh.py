@@ -1,0 +1,83 @@
+"""The body model's mesh: from shape parameters to a rest mesh, and from bone frames to a posed one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.template import Template
+
+Array = NDArray[np.float32]
+Parameters = dict[str, float]  # everything that makes a subject and its pose; float32 values, stored beside each sample
+
+PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
+
+# How the model's phenotype combinations are spelled: per feature, the anchors of its linear interpolation in [0, 1]
+# (age from -1/3, newborn, to 1, old). Features that are not drawn stay at 0.5; the three ethnic bases at a third each.
+_ANCHORS: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("gender", (0.0, 1.0)),
+    ("age", (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)),
+    ("muscle", (0.0, 0.5, 1.0)),
+    ("weight", (0.0, 0.5, 1.0)),
+    ("height", (0.0, 1.0)),
+    ("proportions", (0.0, 1.0)),
+    ("cupsize", (0.0, 0.5, 1.0)),
+    ("firmness", (0.0, 0.5, 1.0)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posed:
+    """A posed mesh in model axes, metres: z up, +x the subject's left, facing -y.
+
+    vertices (V, 3); rotations (J, 3, 3) of the bones from rest and positions (J, 3) of their heads;
+    rest (V, 3) and heads (J, 3): the same person unposed; view (3, 3): to viewing millimetres.
+    """
+
+    vertices: Array
+    rotations: Array
+    positions: Array
+    rest: Array
+    heads: Array
+    view: NDArray[np.float64]
+
+
+def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
+    """(B,) float32 blend-shape coefficients of shape parameters: phenotypes and local changes by name.
+
+    A phenotype that is not given stays at 0.5, a local change at 0.
+    """
+    factors = [np.full(3, 1 / 3)]
+    for feature, anchors in _ANCHORS:
+        factors.append(_interpolation(parameters.get(feature, 0.5), np.array(anchors)))
+    variations = np.concatenate(factors)
+    combined = np.prod(np.where(template.mask > 0, variations, 1.0), axis=1)
+    local = np.array([parameters.get(change, 0.0) for change in template.changes])
+    signed = np.stack([np.maximum(local, 0), np.maximum(-local, 0)], axis=1).ravel()
+    return np.asarray(np.concatenate([combined @ template.projection, signed]), np.float32)
+
+
+def rest_mesh(template: Template, parameters: Mapping[str, float]) -> tuple[Array, Array]:
+    """(vertices (V, 3), joint heads (J, 3)) in metres of the unposed body with these shape parameters."""
+    weights = coefficients(template, parameters)
+    count = len(weights)
+    vertices = template.vertices + (weights @ template.shapes.reshape(count, -1)).reshape(-1, 3)
+    heads = template.heads + (weights @ template.head_shapes.reshape(count, -1)).reshape(-1, 3)
+    return vertices, heads
+
+
+def skin(template: Template, vertices: Array, heads: Array, rotations: Array, positions: Array) -> Array:
+    """(V, 3) posed vertices by linear blend skinning.
+
+    rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone.
+    """
+    offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
+    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)
+    blended = (template.weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
+    return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
+
+
+def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of linear interpolation between anchors, one per anchor."""
+    return np.array([np.interp(value, anchors, row) for row in np.eye(len(anchors))])
