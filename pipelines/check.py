@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.cli import parser, progress, run
 from pipelines.sheet import draw_sheet
-from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy, anatomy_named
+from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
 from synth.domain.schema import Samples, unpack_silhouettes
 from synth.domain.shards import Manifest, read_manifest, read_samples, shard_fault
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> str:
     if arguments.sheet and Path(arguments.sheet).exists():
         raise ValueError(f"--sheet {arguments.sheet} exists; choose another file")
     manifest = read_manifest(arguments.uri)
-    anatomy = anatomy_named(manifest.anatomy)
+    anatomy = manifest.anatomy
     verify(arguments.uri, manifest)
     samples = read_samples(arguments.uri, anatomy, depth=True, limit=4096)
     print(json.dumps(statistics(samples, anatomy), indent=1))

@@ -54,7 +54,7 @@ def check_output(recipe: PhantomRecipe, seed: int, out: Path) -> None:
 def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path) -> int:
     """Number of volumes made now; those already there are kept. Landmarks are written for all of them."""
     anatomy = anatomy_named(recipe.anatomy)
-    template = load_template(recipe.anatomy)
+    template = load_template(anatomy.base)
     images = out / "images"
     images.mkdir(parents=True, exist_ok=True)
     record = {"format": "synthmark phantoms", "recipe": _lasting(recipe), "seed": seed, "cases": {}}

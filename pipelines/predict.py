@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from pipelines.cli import UsageError, parser, progress, require_empty, run
-from synth.domain.anatomy import anatomy_named
 from synth.domain.landmarks import Prediction, write_markups, write_predictions
 from synth.domain.study import ImportSettings, Prepared, find_images, name_cases, prepare
 from synth.domain.volume import read
@@ -50,7 +49,7 @@ def main(argv: Sequence[str]) -> str:
     require_empty(given.out)
     cases = name_cases(find_images(given.inputs))
     loaded = load_model(local_model(given.model))
-    if (loaded.card.anatomy == "hand") is (settings.side is None):
+    if (loaded.card.anatomy.base == "hand") is (settings.side is None):
         needed = "give --side left or --side right: which hand it is is never guessed"
         raise UsageError(needed if settings.side is None else "--side is for hands; this model is of another anatomy")
     results, failures = predict_all(cases, loaded, settings, Path(given.out))
@@ -76,7 +75,7 @@ def predict_all(
     cases: dict[str, Path], loaded: LoadedModel, settings: ImportSettings, out: Path
 ) -> tuple[list[Result], dict[str, str]]:
     """(results, case -> why it failed); each case's files are written as soon as it is done."""
-    anatomy = anatomy_named(loaded.card.anatomy)
+    anatomy = loaded.card.anatomy
     results, failures = [], {}
     with progress(len(cases), "case", "predicting") as bar:
         for case, path in cases.items():
@@ -142,7 +141,7 @@ def record(
     payload = {
         "format": "synthmark predictions 1",
         "model": {"uri": model, "card_sha256": card.digest, "weights_sha256": card.weights_sha256},
-        "anatomy": card.anatomy,
+        "anatomy": card.anatomy.name,
         "network": card.model.network,
         "conformal": asdict(card.conformal),
         "settings": asdict(settings),

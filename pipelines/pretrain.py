@@ -42,7 +42,8 @@ def main(argv: Sequence[str]) -> str:
     if not has_files(job.model_uri):
         train_and_record(job, manifest, arguments.experiment, workers, arguments.gpu)
     card = read_card(job.model_uri)
-    return f"{job.model_uri}: {card.anatomy}, {card.model.network}, held-out error {card.metrics['held_out_px']:.2f} px"
+    error = card.metrics["held_out_px"]
+    return f"{job.model_uri}: {card.anatomy.name}, {card.model.network}, held-out error {error:.2f} px"
 
 
 def job_of(recipe_name: str, overrides: Sequence[str], data: str, out: str, seed: int) -> PretrainJob:

@@ -14,8 +14,9 @@ from tuning.schedule import Schedule, SweepRecipe, paper_schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The whole configuration of one anatomy, from shapes to fine-tuning schedules.
+    """The whole configuration for hands or bodies, from shapes to fine-tuning schedules.
 
+    anatomy: its base says which; render.anatomy and phantom.anatomy may have landmarks of their own
     render: what is rendered; its crop holds for scans too
     model, train: the network and its pre-training; sweep: fine-tuning on a study; phantom: virtual patients
     """
@@ -28,11 +29,10 @@ class Recipe:
     phantom: PhantomRecipe
 
     def __post_init__(self) -> None:
-        anatomy_named(self.anatomy)
-        if self.render.anatomy != self.anatomy:
-            raise ValueError(f"recipe is for {self.anatomy}, but render.anatomy is {self.render.anatomy}")
-        if self.phantom.anatomy != self.anatomy:
-            raise ValueError(f"recipe is for {self.anatomy}, but phantom.anatomy is {self.phantom.anatomy}")
+        base = anatomy_named(self.anatomy).base
+        for part, name in (("render", self.render.anatomy), ("phantom", self.phantom.anatomy)):
+            if anatomy_named(name).base != base:
+                raise ValueError(f"recipe is for {self.anatomy}, but {part}.anatomy is {name}")
 
 
 # Hands of all ages, wider in finger and palm than the body model draws them.

@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 
 from pipelines.cli import UsageError, parser, positive, progress, resolve, run, show_recipe, start_ray
+from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_shard_entry, stray_files, write_manifest
 from synth.figure import RenderRecipe, template_of
 from synth.worker import ShardJob, ShardWorker, footer_of, is_done, plan_shards
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> str:
         render_shards(recipe, arguments.seed, missing, arguments.out, arguments.workers)
     manifest = collect(recipe, arguments.seed, jobs, arguments.out)
     made = sum(job.rows for job in missing)
-    return f"{arguments.out}: {manifest.rows} {manifest.anatomy} samples ({made} new), digest {manifest.digest}"
+    return f"{arguments.out}: {manifest.rows} {manifest.anatomy.name} samples ({made} new), digest {manifest.digest}"
 
 
 def missing_jobs(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> list[ShardJob]:
@@ -89,7 +90,11 @@ def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> 
             raise ValueError(f"{uri} lacks shard {job.index} after rendering; run the command again")
         shards.append(found[0])
     manifest = Manifest(
-        kind="renderings", anatomy=recipe.anatomy, recipe=recipe.as_dict(), seed=seed, shards=tuple(shards)
+        kind="renderings",
+        anatomy=anatomy_named(recipe.anatomy),
+        recipe=recipe.as_dict(),
+        seed=seed,
+        shards=tuple(shards),
     )
     write_manifest(uri, manifest)
     return manifest

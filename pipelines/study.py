@@ -30,7 +30,7 @@ SHEET_CASES = 200
 def main(argv: Sequence[str]) -> str:
     """Where the study is, with its cases and subjects."""
     options = parser(__doc__ or "", recipe=False)
-    options.add_argument("anatomy", metavar="ANATOMY", help="hand or body")
+    options.add_argument("anatomy", metavar="ANATOMY", help="hand, body, hand_bone_tips or a .toml file")
     options.add_argument("--images", nargs="+", required=True, type=Path, metavar="PATH", help="files or folders")
     options.add_argument("--landmarks", nargs="+", required=True, type=Path, metavar="FILE", help="CSV or .mrk.json")
     options.add_argument("--out", required=True, help="folder or URI of the study")
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> str:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if (anatomy.name == "hand") is (settings.side is None):
+    if (anatomy.base == "hand") is (settings.side is None):
         needed = "give --side left or --side right: which hand it is is never guessed"
         raise UsageError(needed if settings.side is None else "--side is for hands; leave it out for a body")
     require_empty(given.out)
@@ -101,7 +101,7 @@ def store(cases: list[ImportedCase], samples: Samples, anatomy: Anatomy, recipe:
         sheet = Path(scratch) / "cases.png"
         draw_sheet(samples, anatomy, sheet, count=SHEET_CASES)
         write_bytes(uri, sheet.name, sheet.read_bytes())
-    write_manifest(uri, Manifest(kind="study", anatomy=anatomy.name, recipe=recipe, seed=None, shards=tuple(shards)))
+    write_manifest(uri, Manifest(kind="study", anatomy=anatomy, recipe=recipe, seed=None, shards=tuple(shards)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from synth.hand.model import hand_of
 from synth.hand.pose import HandPose, sample_hand_pose
 from synth.hand.shape import HandShape, sample_hand_shape
 from synth.mesh import Array, Parameters
-from synth.points import landmarks_of
+from synth.points import points_of
 from synth.template import Template, load_template
 
 DEPTH_MARGIN_MM = 10.0  # the zero plane lies this far before the nearest surface
@@ -40,7 +40,10 @@ class BodyRange:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderRecipe:
-    """What is rendered: shapes and poses of one anatomy (`hand` or `body`, the other is None), crop, rows per shard."""
+    """What is rendered: shapes and poses of hands or bodies (the other is None), crop, rows per shard.
+
+    anatomy: a name or a TOML file, as anatomy_named takes it; its base says which of the two.
+    """
 
     anatomy: str
     hand: HandRange | None = None
@@ -49,10 +52,10 @@ class RenderRecipe:
     shard_rows: int = 512
 
     def __post_init__(self) -> None:
-        anatomy_named(self.anatomy)
-        needed, other = (self.hand, self.body) if self.anatomy == "hand" else (self.body, self.hand)
+        base = anatomy_named(self.anatomy).base
+        needed, other = (self.hand, self.body) if base == "hand" else (self.body, self.hand)
         if needed is None or other is not None:
-            raise ValueError(f"recipe for {self.anatomy} needs `{self.anatomy}` and only that")
+            raise ValueError(f"recipe for {self.anatomy} needs `{base}` and only that")
         if self.shard_rows < 1 or self.shard_rows % GROUP:
             raise ValueError(f"render.shard_rows is {self.shard_rows}; allowed: multiples of {GROUP}")
 
@@ -66,10 +69,12 @@ class RenderRecipe:
 class Figure:
     """A posed subject in viewing coordinates, millimetres: x to the image's right, y down, z away from the viewer.
 
-    vertices (V, 3), landmarks (K, 3), joints (J, 3) float32; parameters: all that made it, see figure_of.
+    vertices (V, 3), points (P, 3), landmarks (K, 3), joints (J, 3) float32: points are all that the anatomy names,
+    landmarks some of them. parameters: all that made it, see figure_of.
     """
 
     vertices: Array
+    points: Array
     landmarks: Array
     joints: Array
     parameters: Parameters
@@ -102,12 +107,13 @@ def sample_figure(
 
 def figure_of(anatomy: Anatomy, template: Template, parameters: Parameters) -> Figure:
     """The figure that these parameters (sample_person | sample_pose) make: the same bits each time."""
-    posed = (hand_of if anatomy.name == "hand" else body_of)(template, parameters)
-    marks = landmarks_of(template, anatomy, posed)
+    posed = (hand_of if anatomy.base == "hand" else body_of)(template, parameters)
+    points = (points_of(template, anatomy, posed) @ posed.view.T).astype(np.float32)
     return Figure(
         vertices=(posed.vertices @ posed.view.T).astype(np.float32),
-        landmarks=(marks @ posed.view.T).astype(np.float32),
-        joints=(posed.positions[template.weights.any(0)] @ posed.view.T).astype(np.float32),
+        points=points,
+        landmarks=points[anatomy.rows],
+        joints=(posed.positions[template.moving] @ posed.view.T).astype(np.float32),
         parameters=parameters,
     )
 
@@ -120,7 +126,7 @@ def parameter_names(recipe: RenderRecipe, template: Template) -> list[str]:
 
 def joint_names(template: Template) -> list[str]:
     """Names of Figure.joints, in order: the heads of all bones that move the skin of this template."""
-    return [name for name, moves in zip(template.bones, template.weights.any(0), strict=True) if moves]
+    return [template.bones[bone] for bone in template.moving]
 
 
 def _stored(drawn: Parameters) -> Parameters:
@@ -130,18 +136,22 @@ def _stored(drawn: Parameters) -> Parameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Framed:
-    """A figure in its patch: vertices (V, 3) and landmarks (K, 3) as (x px, y px, depth mm), pixel_mm (2,) float32."""
+    """A figure in its patch: vertices (V, 3), points (P, 3) and landmarks (K, 3) as (x px, y px, depth mm).
+
+    pixel_mm (2,); all float32.
+    """
 
     vertices: Array
+    points: Array
     landmarks: Array
     pixel_mm: Array
     figure: Figure
 
 
-def frame_figure(recipe: RenderRecipe, figure: Figure, anatomy: Anatomy) -> Framed:
+def frame_figure(crop: Crop, figure: Figure, anatomy: Anatomy) -> Framed:
     """The figure cropped and scaled into the anatomy's patch, its depth measured from the zero plane."""
     low, high = figure.vertices.min(0).astype(np.float64), figure.vertices.max(0).astype(np.float64)
-    window = recipe.crop.window(np.array([low[0], low[1], high[0], high[1]]), anatomy.size, source_pixel_mm=1.0)
+    window = crop.window(np.array([low[0], low[1], high[0], high[1]]), anatomy.size, source_pixel_mm=1.0)
     to_patch = invert_affine(window)
     zero = low[2] - DEPTH_MARGIN_MM
 
@@ -149,9 +159,11 @@ def frame_figure(recipe: RenderRecipe, figure: Figure, anatomy: Anatomy) -> Fram
         plane = apply_affine(to_patch, points[:, :2].astype(np.float64))
         return np.column_stack([plane, points[:, 2] - zero]).astype(np.float32)
 
+    points = place(figure.points)
     return Framed(
         vertices=place(figure.vertices),
-        landmarks=place(figure.landmarks),
+        points=points,
+        landmarks=points[anatomy.rows],
         pixel_mm=np.diag(window[:, :2]).astype(np.float32),
         figure=figure,
     )
@@ -160,9 +172,9 @@ def frame_figure(recipe: RenderRecipe, figure: Figure, anatomy: Anatomy) -> Fram
 def draw(recipe: RenderRecipe, template: Template, seed: int, sample_id: int) -> Framed:
     """Sample `sample_id`: a function of recipe, seed and id alone."""
     figure = sample_figure(recipe, template, np.random.default_rng([seed, sample_id]))
-    return frame_figure(recipe, figure, anatomy_named(recipe.anatomy))
+    return frame_figure(recipe.crop, figure, anatomy_named(recipe.anatomy))
 
 
 def template_of(recipe: RenderRecipe) -> Template:
     """The template of the recipe's anatomy."""
-    return load_template(recipe.anatomy)
+    return load_template(anatomy_named(recipe.anatomy).base)

@@ -73,8 +73,8 @@ def skin(template: Template, vertices: Array, heads: Array, rotations: Array, po
     rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone.
     """
     offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
-    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)
-    blended = (template.weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
+    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)[template.moving]
+    blended = (template.moving_weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
     return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
 
 

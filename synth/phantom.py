@@ -18,6 +18,7 @@ from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, samp
 from synth.hand.pose import HandPose
 from synth.hand.shape import HandShape
 from synth.mesh import PHENOTYPES
+from synth.points import finder_of
 from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
@@ -137,10 +138,10 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
     place = rng.uniform(-40, 40, 3)
     vertices, landmarks = field.apply(vertices) + place, field.apply(landmarks) + place
     return Patient(
-        case=f"{recipe.anatomy}-{index:04d}",
+        case=f"{anatomy.name}-{index:04d}",
         subject=f"subject-{number:04d}",
         vertices=vertices,
-        landmarks=_highest(landmarks, vertices, anatomy),
+        landmarks=_highest(template, landmarks, vertices, anatomy),
         attributes={name: round(person[name], 4) for name in PHENOTYPES},
     )
 
@@ -161,8 +162,14 @@ def _patient_axes(points: NDArray[np.float32], side: str) -> NDArray[np.float64]
     return np.column_stack([-x if side == "right" else x, z, -y])
 
 
-def _highest(landmarks: NDArray[np.float64], vertices: NDArray[np.float64], anatomy: Anatomy) -> NDArray[np.float64]:
-    """The landmarks, with summits where the deformed skin is highest now."""
-    top = vertices[vertices[:, 2].argmax()]
-    summit = np.array([mark.kind == "summit" for mark in anatomy.landmarks])
-    return np.where(summit[:, None], top, landmarks)
+def _highest(
+    template: Template, landmarks: NDArray[np.float64], vertices: NDArray[np.float64], anatomy: Anatomy
+) -> NDArray[np.float64]:
+    """The landmarks, with the most cranial ones of a bone's skin where the deformed skin is highest now."""
+    highest = landmarks.copy()
+    for extremum in finder_of(template, anatomy).extrema:
+        name = anatomy.points[extremum.row].name
+        if name in anatomy.names and anatomy.points[extremum.row].direction == "cranial":
+            own = vertices[extremum.own]
+            highest[anatomy.names.index(name)] = own[own[:, 2].argmax()]
+    return highest

@@ -8,14 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 
 # Local shape changes kept beside the phenotypes; each runs from -1 to 1 (the model's own names, less "-incr").
 HAND_CHANGES = (
@@ -44,17 +45,21 @@ BODY_CHANGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Template:
     """The body model, or the part of it that one anatomy shows. Metres; z up, +x the subject's left, facing -y.
 
     vertices (V, 3), triangles (T, 3) int32, shapes (B, V, 3), heads (J, 3), head_shapes (B, J, 3), weights (V, J):
     float32; a rest mesh is vertices + sum of coefficients x shapes, and its joints likewise.
+    original (V,) int32: ascending, each vertex's index in the whole model, which is how landmarks name vertices.
+    bones: the last bone of a chain has a child of its own, `<bone> end`, that moves no skin: its head is that bone's
+    tail, so that every bone has an axis.
     Coefficients: the first B - 2*len(changes) are `phenotype_weights @ projection`, then (+, -) per local change.
     mask (M, A), projection (M, P): each of the M phenotype combinations is a product of some of the A variations.
     """
 
     vertices: NDArray[np.float32]
+    original: NDArray[np.int32]
     triangles: NDArray[np.int32]
     shapes: NDArray[np.float32]
     heads: NDArray[np.float32]
@@ -70,6 +75,21 @@ class Template:
         """Index of a bone."""
         return self.bones.index(name)
 
+    @cached_property
+    def moving(self) -> NDArray[np.intp]:
+        """Indices of the bones that move skin, ascending."""
+        return np.flatnonzero(self.weights.any(0))
+
+    @cached_property
+    def moving_weights(self) -> NDArray[np.float32]:
+        """(V, len(moving)) skin weights of those bones alone."""
+        return np.ascontiguousarray(self.weights[:, self.moving])
+
+    @cached_property
+    def dominant(self) -> NDArray[np.intp]:
+        """(V,) the bone with the largest skin weight of each vertex."""
+        return np.asarray(self.weights.argmax(1))
+
     def part(self, keep: NDArray[np.bool_], changes: tuple[str, ...]) -> "Template":
         """The template of the vertices `keep` (V,) alone, with only the given local changes."""
         triangles = self.triangles[keep[self.triangles].all(1)]
@@ -82,6 +102,7 @@ class Template:
             rows += [first, first + 1]
         return Template(
             vertices=self.vertices[used],
+            original=self.original[used],
             triangles=renumbered,
             shapes=self.shapes[rows][:, used],
             heads=self.heads,
@@ -118,7 +139,7 @@ def load_template(anatomy: str) -> Template:
     )
 
 
-_ARRAYS = ("vertices", "triangles", "shapes", "heads", "head_shapes", "weights", "mask", "projection")
+_ARRAYS = ("vertices", "original", "triangles", "shapes", "heads", "head_shapes", "weights", "mask", "projection")
 
 
 def _build_in_child() -> None:
@@ -144,20 +165,28 @@ def build(folder: Path) -> None:
 
     wanted = sorted(set(HAND_CHANGES + BODY_CHANGES))
     labels = [f"{name}-incr" for name in wanted]
-    model = anny.Anny(local_changes=labels, skinning_method="lbs")
+    # "blender" keeps the bones' tails; the default rig is the same but for them
+    model = anny.Anny(rig="anny-blender", local_changes=labels, skinning_method="lbs")
     kept = tuple(label.removesuffix("-incr") for label in model.local_change_labels)
     assert sorted(kept) == wanted, f"the body model lacks {set(wanted) - set(kept)}"
+    parents = [int(parent) for parent in model.bone_parents]
+    ends = [j for j in range(len(parents)) if j not in parents]
+    heads = np.concatenate([model.template_bone_heads.numpy(), model.template_bone_tails.numpy()[ends]])
+    shapes = (model.bone_heads_blendshapes.numpy(), model.bone_tails_blendshapes.numpy()[:, ends])
+    weights = model.dense_vertex_bone_weights.numpy()
+    vertices = model.template_vertices.numpy()
     full = Template(
-        vertices=model.template_vertices.numpy().astype(np.float32),
+        vertices=vertices.astype(np.float32),
+        original=np.arange(len(vertices), dtype=np.int32),
         triangles=model.get_triangular_faces().numpy().astype(np.int32),
         shapes=model.blendshapes.numpy().astype(np.float32),
-        heads=model.template_bone_heads.numpy().astype(np.float32),
-        head_shapes=model.bone_heads_blendshapes.numpy().astype(np.float32),
-        weights=model.dense_vertex_bone_weights.numpy().astype(np.float32),
+        heads=heads.astype(np.float32),
+        head_shapes=np.concatenate(shapes, axis=1).astype(np.float32),
+        weights=np.pad(weights, ((0, 0), (0, len(ends)))).astype(np.float32),
         mask=model.stacked_phenotype_blend_shapes_mask.numpy().astype(np.float32),
         projection=model.phenotype_blendshape_projection.numpy().astype(np.float32),
-        bones=tuple(model.bone_labels),
-        parents=tuple(int(parent) for parent in model.bone_parents),
+        bones=(*model.bone_labels, *(f"{model.bone_labels[j]} end" for j in ends)),
+        parents=(*parents, *ends),
         changes=kept,
     )
     limb = ("lowerarm", "wrist", "metacarpal", "finger")
@@ -169,7 +198,7 @@ def build(folder: Path) -> None:
 def _store(template: Template, path: Path) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as stream:
-        np.savez(stream, **{name: np.asarray(value) for name, value in vars(template).items()})
+        np.savez(stream, **{field.name: np.asarray(getattr(template, field.name)) for field in fields(template)})
     os.replace(temporary, path)
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from synth.blender import serve
-from synth.domain.anatomy import anatomy_named, visibility
-from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.anatomy import Anatomy, anatomy_named, visibility
+from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import Shard, read_shard_entry, recipe_hash, write_shard
 from synth.figure import GROUP, Framed, RenderRecipe, draw, joint_names, parameter_names, template_of
 
@@ -122,6 +122,7 @@ class ShardWorker:
         if present is not None and is_done(present, job, footer):
             return present[0]
         extra = {
+            "synthmark.points": json.dumps(self._anatomy.point_names),
             "synthmark.parameters": json.dumps(parameter_names(self._recipe, self._template)),
             "synthmark.joints": json.dumps(joint_names(self._template)),
         }
@@ -153,23 +154,33 @@ class ShardWorker:
     def _label(self, ids: NDArray[np.int64], framed: list[Framed], depth_mm: NDArray[np.float32]) -> Samples:
         silhouettes = depth_mm > 0
         landmarks = np.stack([figure.landmarks for figure in framed])
-        seen = zip(landmarks, silhouettes, depth_mm, strict=True)
         return Samples(
             sample_id=ids.astype(np.int64),
             packed=pack_silhouettes(silhouettes),
             depth_mm=depth_mm,
             landmarks=landmarks,
-            visible=np.stack([visibility(points, mask, depth, self._anatomy) for points, mask, depth in seen]),
+            visible=visibilities(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
             pixel_mm=np.stack([figure.pixel_mm for figure in framed]),
+            points=np.stack([figure.points for figure in framed]),
             parameters=np.array([list(figure.figure.parameters.values()) for figure in framed], np.float32),
             joints=np.stack([figure.figure.joints for figure in framed]),
         )
 
 
+def visibilities(
+    landmarks: NDArray[np.float32], silhouettes: NDArray[np.bool_], depth_mm: NDArray[np.float32], anatomy: Anatomy
+) -> NDArray[np.uint8]:
+    """(N, K) visibility codes of the landmarks (N, K, 3) of N renderings."""
+    seen = zip(landmarks, silhouettes, depth_mm, strict=True)
+    return np.stack([visibility(points, mask, depth, anatomy) for points, mask, depth in seen])
+
+
 def footer_of(recipe: RenderRecipe, seed: int) -> dict[str, str]:
     """What a shard's footer says of where it comes from."""
+    anatomy = anatomy_named(recipe.anatomy)
     return {
-        "synthmark.anatomy": recipe.anatomy,
+        "synthmark.anatomy": anatomy.name,
+        "synthmark.anatomy_hash": recipe_hash(anatomy.as_dict()),
         "synthmark.recipe_hash": recipe_hash(recipe.as_dict()),
         "synthmark.seed": str(seed),
     }

@@ -5,16 +5,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow.fs as pafs
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from synth.domain.anatomy import anatomy_named
+from synth.domain.anatomy import Anatomy, anatomy_from
 from synth.domain.patch import Crop
 from synth.domain.shards import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
@@ -47,6 +47,7 @@ class Conformal:
 class ModelCard:
     """What a model is and where it comes from.
 
+    anatomy: with its whole definition; cards of older models hold its name alone
     train: how it was (pre-)trained; crop: how patches were cut, and must be
     recipe: the resolved configuration that made it; data: digests of what it learnt from, by role
     mean_depth: (K,) mean normalised landmark depth of the training data, None where there was no depth
@@ -56,7 +57,7 @@ class ModelCard:
     weights_sha256: of the weights file; filled in by save_model
     """
 
-    anatomy: str
+    anatomy: Annotated[Anatomy, BeforeValidator(anatomy_from)]
     model: ModelRecipe
     train: TrainRecipe
     crop: Crop
@@ -74,7 +75,7 @@ class ModelCard:
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
-        anatomy = anatomy_named(self.anatomy)
+        anatomy = self.anatomy
         if self.landmarks and self.landmarks != anatomy.names:
             raise ValueError(f"model card lists landmarks {self.landmarks}; {anatomy.name} has {anatomy.names}")
         lists = {name: getattr(self, name) for name in ("mean_depth", "sigma_scale", "sigma_px")}
@@ -101,7 +102,7 @@ def save_model(folder_uri: str, model: LandmarkNet, card: ModelCard) -> ModelCar
     """The card as written, beside the weights, into a folder or URI. The card comes last: with it, it is a model."""
     data = save(_on_host(model.state_dict()))
     weights_sha256 = hashlib.sha256(data).hexdigest()
-    card = replace(card, landmarks=anatomy_named(card.anatomy).names, weights_sha256=weights_sha256)
+    card = replace(card, landmarks=card.anatomy.names, weights_sha256=weights_sha256)
     write_bytes(folder_uri, WEIGHTS, data)
     write_bytes(folder_uri, CARD, _card_json(card))
     return card
@@ -120,7 +121,7 @@ def load_model(uri: str, device: torch.device | str = "cpu") -> LoadedModel:
         raise ValueError(
             f"{uri}/{WEIGHTS} is not the file its card names (SHA-256 {digest[:12]}…); fetch the model again"
         )
-    model = build_model(card.model, anatomy_named(card.anatomy))
+    model = build_model(card.model, card.anatomy)
     load_weights(model, _tensors(data, f"{uri}/{WEIGHTS}"), uri)
     return LoadedModel(model=model.to(device).eval(), card=card)
 

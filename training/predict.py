@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import denormalise_landmark_depth
 from synth.domain.landmarks import Prediction
 from synth.domain.patch import apply_affine
@@ -74,7 +74,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
 
     Raises: ValueError for a volume whose model has not recorded landmark depths.
     """
-    card, anatomy = loaded.card, anatomy_named(loaded.card.anatomy)
+    card, anatomy = loaded.card, loaded.card.anatomy
     predictions = predict(loaded.model, _as_patches(prepared, anatomy))
     points = predictions.points[0].astype(np.float64)
     sigma_px = _calibrated(card, predictions.sigma[0].astype(np.float64))
@@ -117,14 +117,14 @@ def _calibrated(card: ModelCard, sigma: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _radii(card: ModelCard) -> NDArray[np.float64]:
-    radii = card.conformal.radii or (None,) * anatomy_named(card.anatomy).num_landmarks
+    radii = card.conformal.radii or (None,) * card.anatomy.num_landmarks
     return np.array([np.nan if v is None else v for v in radii])
 
 
 def _depths(card: ModelCard, prepared: Prepared) -> tuple[NDArray[np.float64], str]:
     """((K,) depth in mm, where it is from); 0 for 2D images."""
     if prepared.depth_mm is None:
-        return np.zeros(anatomy_named(card.anatomy).num_landmarks), ""
+        return np.zeros(card.anatomy.num_landmarks), ""
     if card.mean_depth is None:
         raise ValueError("the model has no landmark depths, so it cannot place landmarks in a volume; use one that has")
     depth = denormalise_landmark_depth(np.array(card.mean_depth), prepared.depth_mm)

@@ -35,6 +35,7 @@ OnEntry = Callable[[dict[str, float]], None]
 class PretrainJob:
     """A pre-training run as plain data, the same on every worker. URIs are absolute.
 
+    anatomy: name of the anatomy the recipe is for; the landmarks are those of the data, see anatomy_of
     recipe: the whole resolved recipe, for the record
     """
 
@@ -69,8 +70,8 @@ def claim_output(job: PretrainJob) -> Manifest:
     Raises: ValueError where the data is missing or of another anatomy, or the output holds something else.
     """
     manifest = read_manifest(job.data_uri)
-    if manifest.anatomy != job.anatomy:
-        raise ValueError(f"{job.data_uri} holds {manifest.anatomy} data; recipe is for {job.anatomy}")
+    if manifest.anatomy.base != anatomy_named(job.anatomy).base:
+        raise ValueError(f"{job.data_uri} holds {manifest.anatomy.name} data; recipe is for {job.anatomy}")
     if manifest.rows < 2:
         raise ValueError(f"{job.data_uri} holds {manifest.rows} samples; at least 2 are needed, one is held out")
     identity = {
@@ -90,6 +91,11 @@ def claim_output(job: PretrainJob) -> Manifest:
             f"output {job.out_uri} holds another pre-training (its {', '.join(different)} differ); choose another --out"
         )
     return manifest
+
+
+def anatomy_of(job: PretrainJob) -> Anatomy:
+    """The anatomy of the job's data, which its manifest defines."""
+    return read_manifest(job.data_uri).anatomy
 
 
 def _read_claim(out_uri: str) -> dict[str, Any]:
@@ -118,7 +124,7 @@ class Split(NamedTuple):
 
 def read_split(job: PretrainJob, device: torch.device | str = "cpu") -> Split:
     """All patches of the job's data on `device`, the last by id held out."""
-    anatomy = anatomy_named(job.anatomy)
+    anatomy = anatomy_of(job)
     patches = Patches.from_samples(read_samples(job.data_uri, anatomy), anatomy, device)
     held_out = num_held_out(len(patches))
     rows = torch.arange(len(patches))
@@ -129,7 +135,7 @@ def new_model(job: PretrainJob) -> LandmarkNet:
     """The job's network with fresh weights, a function of its seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
-        return build_model(job.model, anatomy_named(job.anatomy))
+        return build_model(job.model, anatomy_of(job))
 
 
 def train(
@@ -207,14 +213,14 @@ def true_points(patches: Patches) -> NDArray[np.float32]:
 
 def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard:
     """The card of the final model, written to the job's output with what held-out patches say of its errors."""
-    anatomy = anatomy_named(job.anatomy)
+    anatomy = anatomy_of(job)
     predictions = predict(model, held_out)
     truth = true_points(held_out)
     errors = errors_px(predictions.points, truth)
     summary = summarise(errors)
     per_landmark = dict(zip(anatomy.names, summary.mean.tolist(), strict=True))
     card = ModelCard(
-        anatomy=job.anatomy,
+        anatomy=anatomy,
         model=job.model,
         train=job.train,
         crop=job.crop,

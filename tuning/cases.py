@@ -86,23 +86,25 @@ class Cases:
 
 
 def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
-    """The annotated study at `uri`; without `depth`, depth maps are not read.
+    """The annotated study at `uri`, which must be of the base that `anatomy` has; its landmarks are its own.
+
+    Without `depth`, depth maps are not read.
 
     Raises: ValueError for what is no study, is of another anatomy, or has no annotated landmark at all.
     """
     manifest = read_manifest(uri)
-    if manifest.anatomy != anatomy.name:
-        raise ValueError(f"study {uri} is of a {manifest.anatomy}; the recipe is for a {anatomy.name}")
+    if manifest.anatomy.base != anatomy.base:
+        raise ValueError(f"study {uri} is of a {manifest.anatomy.name}; the recipe is for a {anatomy.name}")
     if manifest.kind != "study":
         raise ValueError(f"{uri} holds {manifest.kind}, not a study; make a study with study.py")
-    samples = read_samples(uri, anatomy, depth=depth)
+    samples = read_samples(uri, manifest.anatomy, depth=depth)
     if not np.isfinite(samples.landmarks[:, :, :2]).all(2).any():
         raise ValueError(
             f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"
         )
     crop = manifest.recipe.get("crop")
     return Cases(
-        anatomy=anatomy,
+        anatomy=manifest.anatomy,
         samples=samples,
         digest=manifest.digest,
         crop=None if crop is None else Crop(**crop),
@@ -117,8 +119,8 @@ def check_network(uri: str, cases: Cases) -> ModelCard:
         seen these cases.
     """
     card = read_card(uri)
-    if card.anatomy != cases.anatomy.name:
-        raise ValueError(f"network {uri} is for a {card.anatomy}; the recipe is for a {cases.anatomy.name}")
+    if not card.anatomy.has_landmarks_of(cases.anatomy):
+        raise ValueError(f"network {uri} is for a {card.anatomy.name}; the study is of a {cases.anatomy.name}")
     if cases.crop is not None and cases.crop != card.crop:
         raise ValueError(f"network {uri} needs patches cut with {card.crop}; the study's were cut with {cases.crop}")
     if card.data.get("study") == cases.digest:

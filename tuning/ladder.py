@@ -124,9 +124,8 @@ _Part = tuple[NDArray[np.int64], Floats, Floats]
 
 def _as_pretrained(protocol: Protocol, rung: Rung) -> _Part:
     torch.set_num_threads(1)
-    anatomy = anatomy_named(protocol.anatomy)
-    cases = read_cases(protocol.study, anatomy, depth=False)
-    predictions = predict(load_model(rung.uri).model, Patches.from_samples(cases.samples, anatomy))
+    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth=False)
+    predictions = predict(load_model(rung.uri).model, Patches.from_samples(cases.samples, cases.anatomy))
     return np.arange(len(cases)), predictions.points, predictions.sigma
 
 

@@ -79,8 +79,7 @@ def open_sweep(sweep: Sweep) -> str:
 
     Raises: ValueError where study or network do not fit the recipe, or OUT holds something else.
     """
-    anatomy = anatomy_named(sweep.anatomy)
-    cases = read_cases(sweep.study, anatomy, depth=False)
+    cases = read_cases(sweep.study, anatomy_named(sweep.anatomy), depth=False)
     folds = make_folds(cases.subjects, sweep.recipe.folds, sweep.recipe.seed)
     card = check_network(sweep.pretrained, cases)
     settings = {

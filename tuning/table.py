@@ -154,7 +154,7 @@ def visibility_means(cases: Cases, errors: Errors) -> dict[str, float]:
 
 def ratios(cases: Cases, methods: Sequence[Method]) -> list[tuple[str, str, float, float]]:
     """(ratio, network, ours, the paper's) of mean errors in source px, for every pair of RATIOS that was measured."""
-    published = PUBLISHED[cases.anatomy.name]
+    published = PUBLISHED[cases.anatomy.base]
     means = {(m.name, m.network): summarise(cases.errors_source_px(m.points)).overall_mean for m in methods}
     found = []
     for network in dict.fromkeys(method.network for method in methods if method.network):

@@ -1,106 +1,187 @@
-"""The two anatomies: patch size, landmarks in their fixed order, and how each landmark is defined."""
+"""Anatomies: a patch size, named points on the body model, and which of them are landmarks. Definitions are data.
 
-from dataclasses import dataclass
+The shipped ones lie in anatomies/ as TOML; docs/formats.md describes the format, for anatomies of your own too.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, kw_only=True)
-class Landmark:
-    """One anatomical landmark, defined on the rig of the body model.
-
-    kind:
-      tip     the skin point farthest along `bone`, among vertices whose largest skin weight is `bone`
-      summit  the most cranial skin point of the posed body
-      joint   the point at fraction `along` of `bone`, from its head (0) to its tail (1)
-    cover_mm: own tissue that may lie in front of it; more than that and it counts as hidden.
-    """
-
-    name: str
-    kind: Literal["tip", "summit", "joint"]
-    bone: str = ""
-    along: float = 0.0
-    cover_mm: float = 25.0
+from synth.domain.point import Point, validated
 
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """What is imaged: its patch and its landmarks. `mirror[k]` is landmark k's partner in a mirror image."""
+    """What is imaged: its patch, its named points, and its landmarks, which are some of them, in a fixed order.
+
+    base: whether hands or bodies are rendered; names: of the landmarks
+    """
 
     name: str
+    base: Literal["hand", "body"]
     height: int
     width: int
-    landmarks: tuple[Landmark, ...]
-    mirror: tuple[int, ...]
+    names: tuple[str, ...]
+    points: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w+", self.name):
+            raise ValueError(f"anatomy name {self.name!r} is not allowed; use letters, digits and _")
+        if min(self.height, self.width) < 16:
+            raise ValueError(f"patch is {self.height} x {self.width}; allowed: at least 16 x 16")
+        for what, names in (("point", self.point_names), ("landmark", self.names)):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what} {twice[0]!r} is defined twice; give it once, or another name")
+        if not self.names:
+            raise ValueError("there are no landmarks; list at least one point in `landmarks`")
+        if unknown := [name for name in self.names if name not in self.point_names]:
+            raise ValueError(f"landmark {unknown[0]!r} is no point; define it in [points], or use one of the base's")
+        self._check_mirror()
+
+    def _check_mirror(self) -> None:
+        partners = {point.name: point.partner for point in self.points}
+        for name, partner in partners.items():
+            if partner not in partners:
+                raise ValueError(
+                    f"point {name!r}: its mirror partner {partner!r} is no point; define it, or set mirror"
+                )
+            if partners[partner] != name:
+                raise ValueError(f"point {name!r} has partner {partner!r}, whose partner is {partners[partner]!r}")
+        for name in self.names:
+            if partners[name] not in self.names:
+                raise ValueError(f"landmark {name!r} needs its mirror partner {partners[name]!r} among the landmarks")
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.names))  # hashing every definition would cost more than finding the points
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the patch in pixels."""
         return self.height, self.width
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Landmark names in their fixed order."""
-        return tuple(landmark.name for landmark in self.landmarks)
+    @cached_property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of all points in their fixed order."""
+        return tuple(point.name for point in self.points)
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Where the landmarks stand among the points."""
+        return [self.point_names.index(name) for name in self.names]
+
+    @cached_property
+    def landmarks(self) -> tuple[Point, ...]:
+        """Definitions of the landmarks."""
+        return tuple(self.points[row] for row in self.rows)
+
+    @cached_property
+    def mirror(self) -> tuple[int, ...]:
+        """`mirror[k]` is landmark k's partner in a mirror image."""
+        return tuple(self.names.index(mark.partner) for mark in self.landmarks)
 
     @property
     def num_landmarks(self) -> int:
         """K."""
-        return len(self.landmarks)
+        return len(self.names)
 
     @property
     def silhouette_bytes(self) -> int:
         """Bytes of one bit-packed silhouette."""
         return (self.height * self.width + 7) // 8
 
+    def as_dict(self) -> dict[str, Any]:
+        """The whole definition as plain JSON types; anatomy_from reads it."""
+        return asdict(self)
 
-def _tip(name: str, bone: str, cover_mm: float) -> Landmark:
-    return Landmark(name=name, kind="tip", bone=bone, cover_mm=cover_mm)
+    def has_landmarks_of(self, other: "Anatomy") -> bool:
+        """Whether patches and landmark names are the same, so that a network for one serves the other."""
+        return (self.base, self.size, self.names) == (other.base, other.size, other.names)
 
 
-HAND = Anatomy(
-    name="hand",
-    height=96,
-    width=96,
-    landmarks=tuple(
-        _tip(f"{finger}_tip", f"finger{digit}-3.L", 25.0)
-        for digit, finger in enumerate(("thumb", "index", "middle", "ring", "little"), start=1)
-    ),
-    mirror=(0, 1, 2, 3, 4),
-)
+def anatomy_from(stored: Any) -> Anatomy:
+    """The anatomy that a manifest or model card holds: as_dict's form, or in older ones a shipped name.
 
-BODY = Anatomy(
-    name="body",
-    height=160,
-    width=76,
-    landmarks=(
-        Landmark(name="head_top", kind="summit", cover_mm=120.0),
-        Landmark(name="left_shoulder", kind="joint", bone="upperarm01.L", cover_mm=140.0),
-        Landmark(name="right_shoulder", kind="joint", bone="upperarm01.R", cover_mm=140.0),
-        _tip("left_middle_fingertip", "finger3-3.L", 25.0),
-        _tip("right_middle_fingertip", "finger3-3.R", 25.0),
-        Landmark(name="left_knee", kind="joint", bone="lowerleg01.L", cover_mm=140.0),
-        Landmark(name="right_knee", kind="joint", bone="lowerleg01.R", cover_mm=140.0),
-        _tip("left_big_toe", "toe1-2.L", 50.0),
-        _tip("right_big_toe", "toe1-2.R", 50.0),
-    ),
-    mirror=(0, 2, 1, 4, 3, 6, 5, 8, 7),
-)
+    Raises: ValueError where it is neither.
+    """
+    if isinstance(stored, Anatomy):
+        return stored
+    if isinstance(stored, str):
+        return anatomy_named(stored)
+    return validated(Anatomy, stored)
 
-ANATOMIES = {anatomy.name: anatomy for anatomy in (HAND, BODY)}
+
+SHIPPED = Path(__file__).parent / "anatomies"
+
+
+def anatomy_named(name: str) -> Anatomy:
+    """The shipped anatomy of that name, or that of a TOML file. Raises ValueError for an unknown or wrong one."""
+    if name.endswith(".toml"):
+        return _read(Path(name))
+    known = sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    if name not in known:
+        raise ValueError(f"anatomy {name!r} does not exist; choose one of {', '.join(known)}, or a .toml file")
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Anatomy:
+    return _read(SHIPPED / f"{name}.toml")
+
+
+def _read(path: Path) -> Anatomy:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"anatomy {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"anatomy {path} is not TOML: {error}") from error
+    try:
+        return _from_table(table)
+    except ValueError as error:
+        raise ValueError(f"anatomy {path}: {error}") from error
+
+
+def _from_table(table: Mapping[str, Any]) -> Anatomy:
+    allowed = (
+        {"name", "base", "landmarks", "points"}
+        if "base" in table
+        else {"name", "height", "width", "landmarks", "points"}
+    )
+    if unknown := sorted(table.keys() - allowed):
+        raise ValueError(f"key {unknown[0]!r} is unknown; allowed: {', '.join(sorted(allowed))}")
+    if "base" in table:
+        if table["base"] not in ("hand", "body"):
+            raise ValueError(f"base is {table['base']!r}; allowed: hand, body")
+        base = _shipped(table["base"])
+        plain = {"base": base.name, "height": base.height, "width": base.width}
+        inherited = base.points
+    else:
+        plain = {"base": table.get("name"), "height": table.get("height"), "width": table.get("width")}
+        inherited = ()
+    points = table.get("points", {})
+    if not isinstance(points, dict) or not all(isinstance(entry, dict) for entry in points.values()):
+        raise ValueError("points is not a table of tables; write [points.NAME]")
+    if twice := sorted(points.keys() & {point.name for point in inherited}):
+        raise ValueError(f"point {twice[0]!r} is one of the base's; give it another name")
+    own = tuple(validated(Point, {"name": name, **entry}) for name, entry in points.items())
+    return validated(
+        Anatomy,
+        {**plain, "name": table.get("name"), "names": table.get("landmarks"), "points": inherited + own},
+    )
+
+
+HAND, BODY = anatomy_named("hand"), anatomy_named("body")
 
 # Codes of the `visible` column.
 OUTSIDE, OUTLINE, INSIDE, HIDDEN = 0, 1, 2, 3
 VISIBILITY_NAMES = ("outside the field of view", "on the outline", "inside the silhouette", "hidden")
-
-
-def anatomy_named(name: str) -> Anatomy:
-    """The anatomy of that name. Raises ValueError for an unknown one."""
-    if name not in ANATOMIES:
-        raise ValueError(f"anatomy {name!r} does not exist; choose one of {', '.join(sorted(ANATOMIES))}")
-    return ANATOMIES[name]
 
 
 def visibility(
@@ -118,15 +199,18 @@ def visibility(
     """
     height, width = silhouette.shape
     codes = np.full(len(points), OUTSIDE, np.uint8)
-    rows, cols = np.indices(silhouette.shape) + 0.5
     for k, (x, y, z) in enumerate(np.asarray(points, np.float64)):
         if not (0 <= x < width and 0 <= y < height):
             continue
-        near = np.hypot(rows - y, cols - x) <= outline_px
-        codes[k] = INSIDE if silhouette[near].all() else OUTLINE
-        tissue = near & silhouette
+        top, left = max(int(y - outline_px - 1), 0), max(int(x - outline_px - 1), 0)
+        around = np.s_[top : int(y + outline_px + 2), left : int(x + outline_px + 2)]
+        mask = silhouette[around]
+        rows, cols = np.indices(mask.shape) + 0.5
+        near = np.hypot(rows + top - y, cols + left - x) <= outline_px
+        codes[k] = INSIDE if mask[near].all() else OUTLINE
+        tissue = near & mask
         if depth_mm is not None and np.isfinite(z) and tissue.any():
-            surface = float(np.asarray(depth_mm)[tissue].max())
+            surface = float(np.asarray(depth_mm)[around][tissue].max())
             if z - surface > anatomy.landmarks[k].cover_mm:
                 codes[k] = HIDDEN
     return codes

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import Anatomy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 1 had no points
 DEPTH_UNIT_MM = 0.1  # one step of the uint16 depth and thickness columns; 0 is background
 
 
@@ -28,6 +29,7 @@ class Samples:
     pixel_mm: (N, 2) float32, size of a patch pixel in mm (x, y); NaN where spacing is unknown
     parameters: (N, P) float32 shape and pose parameters, named by the footer; P = 0 in a study
     joints: (N, J, 3) float32 every joint of the rig in patient mm; J = 0 in a study
+    points: (N, P, 3) float32 all named points of the anatomy, as landmarks; None in a study and in older renderings
     case, subject: (N,) str; to_source (N, 2, 3), to_patient (N, 3, 4) float64: studies only, else None
     """
 
@@ -39,6 +41,7 @@ class Samples:
     pixel_mm: NDArray[np.float32]
     parameters: NDArray[np.float32]
     joints: NDArray[np.float32]
+    points: NDArray[np.float32] | None = None
     case: tuple[str, ...] | None = None
     subject: tuple[str, ...] | None = None
     to_source: NDArray[np.float64] | None = None
@@ -68,9 +71,9 @@ def to_table(samples: Samples, metadata: dict[str, str]) -> pa.Table:
     }
     if samples.depth_mm is not None:
         columns["depth"] = _binary(_quantise(samples.depth_mm))
-    for name in ("landmarks", "visible", "pixel_mm", "parameters", "joints"):
+    for name in ("landmarks", "visible", "pixel_mm", "points", "parameters", "joints"):
         values = getattr(samples, name)
-        if values[0].size:  # a study has no parameters and no joints; Arrow has no lists of width 0
+        if values is not None and values[0].size:  # a study has none of the last; Arrow has no lists of width 0
             columns[name] = _numbers(values)
     if samples.case is not None:
         assert samples.subject is not None and samples.to_source is not None and samples.to_patient is not None
@@ -82,10 +85,31 @@ def to_table(samples: Samples, metadata: dict[str, str]) -> pa.Table:
     return table.replace_schema_metadata({"synthmark.schema_version": str(SCHEMA_VERSION), **metadata})
 
 
-def columns_of(*, depth: bool, study: bool) -> list[str]:
-    """The columns to read: depth only when it is wanted, so that training on silhouettes never reads it."""
+def with_labels(
+    table: pa.Table, landmarks: NDArray[np.float32], visible: NDArray[np.uint8], points: NDArray[np.float32]
+) -> pa.Table:
+    """The table of renderings with these labels (see Samples) for its own; every other column is left as it lies."""
+    if "points" not in table.column_names:  # version 1
+        table = table.add_column(table.column_names.index("parameters"), "points", _numbers(points))
+    for name, column in (
+        ("landmarks", _numbers(landmarks)),
+        ("visible", _numbers(visible)),
+        ("points", _numbers(points)),
+    ):
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+def stored_depth(depth_mm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Depth maps (N, H, W) in mm as they will be read back."""
+    steps = _quantise(depth_mm).view("<u2").reshape(depth_mm.shape)
+    return np.asarray(steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM))
+
+
+def columns_of(*, depth: bool, study: bool, points: bool = False) -> list[str]:
+    """The columns to read: depth and points only when wanted, so that training on silhouettes never reads them."""
     columns = ["sample_id", "silhouette", "landmarks", "visible", "pixel_mm", "parameters", "joints"]
-    return columns + ["depth"] * depth + ["case", "subject", "to_source", "to_patient"] * study
+    return columns + ["depth"] * depth + ["points"] * points + ["case", "subject", "to_source", "to_patient"] * study
 
 
 def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
@@ -106,6 +130,10 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
         depth = steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM)
     study = "case" in names
     count = len(table)
+    if table["landmarks"].type.list_size != 3 * anatomy.num_landmarks:
+        raise ValueError(
+            f"rows hold {table['landmarks'].type.list_size // 3} landmarks; {anatomy.name} has {anatomy.num_landmarks}"
+        )
     return Samples(
         sample_id=np.asarray(table["sample_id"].to_numpy(), np.int64),
         packed=packed,
@@ -115,6 +143,7 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
         pixel_mm=_floats(table, "pixel_mm"),
         parameters=_floats(table, "parameters"),
         joints=_floats(table, "joints").reshape(count, -1, 3),
+        points=_floats(table, "points").reshape(count, -1, 3) if "points" in names else None,
         case=tuple(table["case"].to_pylist()) if study else None,
         subject=tuple(table["subject"].to_pylist()) if study else None,
         to_source=_doubles(table, "to_source", (2, 3)) if study else None,

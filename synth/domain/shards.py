@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from synth.domain.anatomy import Anatomy, anatomy_named
-from synth.domain.schema import SCHEMA_VERSION, Samples, columns_of, from_table, to_table
+from synth.domain.anatomy import Anatomy, anatomy_from
+from synth.domain.schema import READABLE_VERSIONS, SCHEMA_VERSION, Samples, columns_of, from_table, to_table
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
@@ -38,13 +38,17 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a dataset holds. `recipe` is the resolved configuration that made it; `digest` covers every shard."""
+    """What a dataset holds. `recipe` is the resolved configuration that made it; `digest` covers every shard.
+
+    source: the dataset whose labels were computed anew for this one (uri, digest, anatomy); None if there is none
+    """
 
     kind: Kind
-    anatomy: str
+    anatomy: Anatomy
     recipe: dict[str, Any]
     seed: int | None
     shards: tuple[Shard, ...]
+    source: dict[str, str] | None = None
 
     @property
     def rows(self) -> int:
@@ -100,7 +104,11 @@ def content_hash(table: pa.Table) -> str:
 
 def write_shard(samples: Samples, uri: str, index: int, footer: dict[str, str]) -> Shard:
     """Write one shard and return its manifest entry. Nothing is visible under its name until all of it is there."""
-    table = to_table(samples, {})
+    return write_table(to_table(samples, {}), uri, index, footer)
+
+
+def write_table(table: pa.Table, uri: str, index: int, footer: dict[str, str]) -> Shard:
+    """Write one shard of rows that are a table already, as write_shard does."""
     digest = content_hash(table)
     metadata = {**footer, "synthmark.schema_version": str(SCHEMA_VERSION), "synthmark.content_hash": digest}
     sink = pa.BufferOutputStream()
@@ -108,7 +116,8 @@ def write_shard(samples: Samples, uri: str, index: int, footer: dict[str, str]) 
     data = sink.getvalue().to_pybytes()
     name = shard_name(index)
     write_bytes(uri, name, data)
-    return Shard(name=name, first_id=int(samples.sample_id[0]), rows=len(samples), bytes=len(data), content_hash=digest)
+    first_id = table["sample_id"][0].as_py()
+    return Shard(name=name, first_id=first_id, rows=len(table), bytes=len(data), content_hash=digest)
 
 
 def write_bytes(uri: str, name: str, data: bytes) -> None:
@@ -167,8 +176,8 @@ def shard_fault(uri: str, shard: Shard) -> str | None:
     except (pa.ArrowInvalid, OSError) as error:
         return f"unreadable ({error})"
     version = (table.schema.metadata or {}).get(b"synthmark.schema_version", b"none").decode()
-    if version != str(SCHEMA_VERSION):
-        return f"has schema version {version}, not {SCHEMA_VERSION}"
+    if version not in map(str, READABLE_VERSIONS):
+        return f"has schema version {version}, not {' or '.join(map(str, READABLE_VERSIONS))}"
     if len(table) != shard.rows:
         return f"has {len(table)} rows, not {shard.rows}"
     ids = table["sample_id"].to_numpy()
@@ -183,12 +192,13 @@ def write_manifest(uri: str, manifest: Manifest) -> None:
         "format": "synthmark",
         "schema_version": SCHEMA_VERSION,
         "kind": manifest.kind,
-        "anatomy": manifest.anatomy,
+        "anatomy": manifest.anatomy.as_dict(),
         "rows": manifest.rows,
         "seed": manifest.seed,
         "digest": manifest.digest,
         "recipe_hash": recipe_hash(manifest.recipe),
         "recipe": manifest.recipe,
+        "source": manifest.source,
         "shards": [vars(shard) for shard in manifest.shards],
     }
     write_bytes(uri, MANIFEST, (json.dumps(payload, indent=1) + "\n").encode())
@@ -228,31 +238,38 @@ def read_manifest(uri: str) -> Manifest:
         raise ValueError(f"{uri}/{MANIFEST} is not readable: {error}") from error
     if not isinstance(payload, dict) or payload.get("format") != "synthmark":
         raise ValueError(f"{uri}/{MANIFEST} is not a synthmark manifest")
-    if payload.get("schema_version") != SCHEMA_VERSION:
-        version = payload.get("schema_version")
-        raise ValueError(f"{uri} has schema version {version}; this synthmark reads {SCHEMA_VERSION}")
+    if payload.get("schema_version") not in READABLE_VERSIONS:
+        version, readable = payload.get("schema_version"), " and ".join(map(str, READABLE_VERSIONS))
+        raise ValueError(f"{uri} has schema version {version}; this synthmark reads {readable}")
     try:
         return Manifest(
             kind=payload["kind"],
-            anatomy=anatomy_named(payload["anatomy"]).name,
+            anatomy=anatomy_from(payload["anatomy"]),
             recipe=payload["recipe"],
             seed=payload["seed"],
             shards=tuple(Shard(**entry) for entry in payload["shards"]),
+            source=payload.get("source"),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{uri}/{MANIFEST} is damaged: {error!r}") from error
 
 
 def read_samples(
-    uri: str, anatomy: Anatomy, *, depth: bool = False, shards: Sequence[int] | None = None, limit: int | None = None
+    uri: str,
+    anatomy: Anatomy,
+    *,
+    depth: bool = False,
+    points: bool = False,
+    shards: Sequence[int] | None = None,
+    limit: int | None = None,
 ) -> Samples:
     """Rows of a dataset in id order: all, or those of the given shard indices, or the first `limit`.
 
     Raises: ValueError where the dataset is missing, of another anatomy, or a shard is missing or damaged.
     """
     manifest = read_manifest(uri)
-    if manifest.anatomy != anatomy.name:
-        raise ValueError(f"{uri} holds {manifest.anatomy} data; {anatomy.name} is needed")
+    if not manifest.anatomy.has_landmarks_of(anatomy):
+        raise ValueError(f"{uri} holds {manifest.anatomy.name} data; {anatomy.name} is needed")
     fs, base = filesystem(uri)
     chosen = manifest.shards if shards is None else [manifest.shards[i] for i in shards]
     tables: list[pa.Table] = []
@@ -260,7 +277,8 @@ def read_samples(
     for shard in chosen:
         if limit is not None and rows >= limit:
             break
-        tables.append(_read_table(fs, f"{base}/{Path(shard.name).name}", depth, manifest.kind == "study"))
+        wanted = columns_of(depth=depth, study=manifest.kind == "study", points=points)
+        tables.append(_read_table(fs, f"{base}/{Path(shard.name).name}", wanted))
         if len(tables[-1]) != shard.rows:
             raise ValueError(f"{uri}/{shard.name} has {len(tables[-1])} rows; its manifest says {shard.rows}")
         rows += shard.rows
@@ -270,11 +288,18 @@ def read_samples(
     return from_table(table if limit is None else table.slice(0, limit), anatomy)
 
 
-def _read_table(fs: pafs.FileSystem, path: str, depth: bool, study: bool) -> pa.Table:
+def read_table(uri: str, shard: Shard) -> tuple[pa.Table, dict[str, str]]:
+    """(every column, footer) of a shard. Raises ValueError where it is missing or damaged."""
+    fs, base = filesystem(uri)
+    table = _read_table(fs, f"{base}/{Path(shard.name).name}", None)
+    return table, {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+
+
+def _read_table(fs: pafs.FileSystem, path: str, wanted: Sequence[str] | None) -> pa.Table:
+    """The wanted columns that are there; all of them for None."""
     try:
         with pq.ParquetFile(path, filesystem=fs) as file:
-            present = set(file.schema_arrow.names)
-            wanted = [name for name in columns_of(depth=depth, study=study) if name in present]
-            return file.read(columns=wanted)
+            present = file.schema_arrow.names
+            return file.read(columns=None if wanted is None else [name for name in wanted if name in present])
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"shard {path} is missing or damaged: {error}; rerun the command that made it") from error

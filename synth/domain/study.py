@@ -93,7 +93,7 @@ class ImportedCase:
 
 def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
     """The patch of an image or volume. Raises ValueError where no silhouette is found or a hand's side is not given."""
-    if anatomy.name == "hand" and settings.side is None:
+    if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
     if isinstance(source, Volume):
         view = project(source, threshold=settings.threshold, couch=settings.couch, couch_mm=settings.couch_mm)
@@ -275,9 +275,11 @@ def _silhouette_notes(view: Projection) -> tuple[str, ...]:
 
 def _side_notes(landmarks: NDArray[np.float64], anatomy: Anatomy) -> tuple[str, ...]:
     """Signs of a mirror image, in a patch that shows a left hand's back or a body from the front."""
-    if anatomy.name == "hand":
-        thumb, little = landmarks[anatomy.names.index("thumb_tip")], landmarks[anatomy.names.index("little_tip")]
-        if thumb[0] < little[0]:
+    if anatomy.base == "hand":
+        thumb, little = (
+            landmarks[[name.startswith(finger) for name in anatomy.names]] for finger in ("thumb_", "little_")
+        )
+        if len(thumb) and len(little) and thumb[:, 0].mean() < little[:, 0].mean():
             return ("thumb on the wrong side: the hand looks mirrored; is the side right?",)
         return ()
     pairs = [(k, j) for k, j in enumerate(anatomy.mirror) if anatomy.names[k].startswith("left_")]

@@ -72,6 +72,7 @@ def proportion_hand(template: Template, vertices: Array, heads: Array, parameter
         share = template.weights[:, chain].sum(1)
         length, width = parameters[f"length_{digit}"], parameters[f"width_{digit}"]
         moved += share[:, None] * _stretch(moved - base, axis, length, width)
+        chain = [*chain, template.bone(f"finger{digit}-3.L end")]
         joints[chain] += _stretch(joints[chain] - base, axis, length, 1.0)
     palm = (parameters["palm"] - 1) * side
     centre = joints[template.bone("finger3-1.L")]

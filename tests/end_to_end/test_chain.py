@@ -57,7 +57,7 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
 def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
     data, out = tmp_path / "renderings", tmp_path
     succeed("render", "body_smoke", "--count", 32, "--seed", 1, "--out", data, "--workers", 1, home=out)
-    assert read_manifest(str(data)).anatomy == "body"
+    assert read_manifest(str(data)).anatomy.name == "body"
     succeed("phantoms", "body_smoke", "--count", 2, "--seed", 1, "--out", out / "patients", home=out)
     images, labels = out / "patients" / "images", out / "patients" / "landmarks.csv"
     study = ("body", "--images", images, "--landmarks", labels, "--couch", "accumulate", "--out", out / "study")

@@ -35,7 +35,7 @@ def _dataset(folder: Path, kind: str = "renderings", rows: int = 8) -> Path:
         to_patient=np.tile(np.eye(3, 4), (rows, 1, 1)) if study else None,
     )
     shard = write_shard(samples, str(folder), 0, {})
-    manifest = Manifest(kind=kind, anatomy="hand", recipe={}, seed=None, shards=(shard,))  # type: ignore[arg-type]
+    manifest = Manifest(kind=kind, anatomy=HAND, recipe={}, seed=None, shards=(shard,))  # type: ignore[arg-type]
     write_manifest(str(folder), manifest)
     return folder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.domain.anatomy import HAND, Anatomy
+from synth.domain.anatomy import HAND
 from synth.domain.schema import pack_silhouettes
 from tests.training.toy import toy_samples
 from training.data import Patches
@@ -63,7 +63,7 @@ def test_dropout_depends_on_the_seed_and_leaves_the_global_generator_alone():
     assert one != fit(seeded(model), patches, recipe, seed=4)[0].loss
 
 
-TINY = Anatomy(name="hand", height=36, width=32, landmarks=HAND.landmarks[:2], mirror=(0, 1))
+TINY = replace(HAND, height=36, width=32, names=HAND.names[:2])
 
 
 def squares(count: int) -> Patches:

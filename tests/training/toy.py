@@ -49,13 +49,13 @@ def toy_dataset(uri: str, count: int, seed: int, rows: int = 16) -> None:
     """Write toy hands as renderings."""
     samples = [toy_samples(min(rows, count - i), seed + i, i) for i in range(0, count, rows)]
     shards = tuple(write_shard(part, uri, i, {}) for i, part in enumerate(samples))
-    write_manifest(uri, Manifest(kind="renderings", anatomy="hand", recipe={}, seed=seed, shards=shards))
+    write_manifest(uri, Manifest(kind="renderings", anatomy=HAND, recipe={}, seed=seed, shards=shards))
 
 
 def toy_card(model: ModelRecipe) -> ModelCard:
     """A card with nothing learnt."""
     return ModelCard(
-        anatomy="hand",
+        anatomy=HAND,
         model=model,
         train=TrainRecipe(),
         crop=Crop(),

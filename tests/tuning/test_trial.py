@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.domain.anatomy import HAND
+from synth.domain.anatomy import BODY, HAND
 from synth.domain.patch import Crop
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.checkpoint import load_model, read_card
@@ -177,8 +177,8 @@ def test_a_network_that_saw_the_study_is_refused(place):
     write_network(str(place / "cut"), crop=Crop(margin=0.1))
     with pytest.raises(ValueError, match="cut with"):
         check_network(str(place / "cut"), replace(cases, crop=Crop()))
-    write_network(str(place / "body"), anatomy="body")
-    with pytest.raises(ValueError, match="for a body; the recipe is for a hand"):
+    write_network(str(place / "body"), anatomy=BODY)
+    with pytest.raises(ValueError, match="for a body; the study is of a hand"):
         check_network(str(place / "body"), cases)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from synth.domain.anatomy import HAND, OUTLINE, anatomy_named
+from synth.domain.anatomy import HAND, OUTLINE
 from synth.domain.patch import Crop
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.shards import Manifest, write_manifest, write_shard
@@ -75,7 +75,7 @@ def write_toy(samples: Samples, uri: str) -> str:
     """The URI of a dataset written from toy samples: a study where they have cases, else renderings."""
     shard = write_shard(samples, uri, 0, {})
     kind = "renderings" if samples.case is None else "study"
-    write_manifest(uri, Manifest(kind=kind, anatomy="hand", recipe={"toy": True}, seed=1, shards=(shard,)))
+    write_manifest(uri, Manifest(kind=kind, anatomy=HAND, recipe={"toy": True}, seed=1, shards=(shard,)))
     return uri
 
 
@@ -84,7 +84,7 @@ def write_network(uri: str, **changes: object) -> str:
     torch.manual_seed(3)
     recipe = ModelRecipe(network="heatmap", width=8)
     card = ModelCard(
-        anatomy="hand",
+        anatomy=HAND,
         model=recipe,
         train=TrainRecipe(precision="float32"),
         crop=Crop(),
@@ -94,5 +94,5 @@ def write_network(uri: str, **changes: object) -> str:
         data={"renderings": "toy"},
     )
     card = replace(card, **changes)
-    save_model(uri, build_model(recipe, anatomy_named(card.anatomy)), card)
+    save_model(uri, build_model(recipe, card.anatomy), card)
     return uri

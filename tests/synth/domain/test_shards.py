@@ -34,7 +34,7 @@ def write_study(folder, parts=(4, 3)):
         made.append(make_samples(count, study=True, seed=index, first_id=first))
         shards.append(write_shard(made[-1], str(folder), index, {"made": "here"}))
         first += count
-    manifest = Manifest(kind="study", anatomy="hand", recipe={"a": [1, 2]}, seed=None, shards=tuple(shards))
+    manifest = Manifest(kind="study", anatomy=HAND, recipe={"a": [1, 2]}, seed=None, shards=tuple(shards))
     write_manifest(str(folder), manifest)
     return made, manifest
 
