@@ -80,7 +80,7 @@ def points_of(template: Template, anatomy: Anatomy, posed: Posed) -> Array:
     return finder_of(template, anatomy).find(posed)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def finder_of(template: Template, anatomy: Anatomy) -> Finder:
     """The anatomy's definitions, looked up in a template. Raises ValueError for an unknown bone or vertex."""
     rows = {

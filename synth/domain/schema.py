@@ -3,6 +3,8 @@
 docs/formats.md describes it for readers of other languages.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import cast
 
@@ -98,6 +100,26 @@ def with_labels(
     ):
         table = table.set_column(table.column_names.index(name), name, column)
     return table
+
+
+def content_hash(table: pa.Table) -> str:
+    """SHA-256 over column names and raw values: the same data gives the same hash with any Parquet version."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode() + b"\0")
+        for chunk in table[name].chunks:
+            if pa.types.is_string(chunk.type):
+                for text in chunk.to_pylist():  # one by one, so that chunk borders leave no mark
+                    digest.update(json.dumps(text).encode() + b"\n")
+            elif pa.types.is_fixed_size_binary(chunk.type):
+                width = chunk.type.byte_width
+                raw = memoryview(chunk.buffers()[1]).cast("B")
+                digest.update(raw[chunk.offset * width : (chunk.offset + len(chunk)) * width])
+            else:
+                values = chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk
+                array = values.to_numpy(zero_copy_only=False)
+                digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 def stored_depth(depth_mm: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,15 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from synth.domain.anatomy import Anatomy, anatomy_from
-from synth.domain.schema import READABLE_VERSIONS, SCHEMA_VERSION, Samples, columns_of, from_table, to_table
+from synth.domain.schema import (
+    READABLE_VERSIONS,
+    SCHEMA_VERSION,
+    Samples,
+    columns_of,
+    content_hash,
+    from_table,
+    to_table,
+)
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
@@ -80,26 +88,6 @@ def recipe_hash(recipe: dict[str, Any]) -> str:
 def shard_name(index: int) -> str:
     """File name of shard `index`."""
     return f"shard-{index:05d}.parquet"
-
-
-def content_hash(table: pa.Table) -> str:
-    """SHA-256 over column names and raw values: the same data gives the same hash with any Parquet version."""
-    digest = hashlib.sha256()
-    for name in table.column_names:
-        digest.update(name.encode() + b"\0")
-        for chunk in table[name].chunks:
-            if pa.types.is_string(chunk.type):
-                for text in chunk.to_pylist():  # one by one, so that chunk borders leave no mark
-                    digest.update(json.dumps(text).encode() + b"\n")
-            elif pa.types.is_fixed_size_binary(chunk.type):
-                width = chunk.type.byte_width
-                raw = memoryview(chunk.buffers()[1]).cast("B")
-                digest.update(raw[chunk.offset * width : (chunk.offset + len(chunk)) * width])
-            else:
-                values = chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk
-                array = values.to_numpy(zero_copy_only=False)
-                digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
-    return digest.hexdigest()
 
 
 def write_shard(samples: Samples, uri: str, index: int, footer: dict[str, str]) -> Shard:
