@@ -125,8 +125,9 @@ _Part = tuple[NDArray[np.int64], Floats, Floats]
 def _as_pretrained(protocol: Protocol, rung: Rung) -> _Part:
     torch.set_num_threads(1)
     anatomy = anatomy_named(protocol.anatomy)
-    cases = read_cases(protocol.study, anatomy, depth=False)
-    predictions = predict(load_model(rung.uri).model, Patches.from_samples(cases.samples, anatomy))
+    model = load_model(rung.uri).model
+    cases = read_cases(protocol.study, anatomy, depth="depth" in model.inputs)
+    predictions = predict(model, Patches.from_samples(cases.samples, anatomy, inputs=model.inputs))
     return np.arange(len(cases)), predictions.points, predictions.sigma
 
 
