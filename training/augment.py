@@ -79,11 +79,13 @@ def draw_changes(
         raise ValueError(
             f"train.views: {', '.join(views.body_only)} are for bodies; these are {points.shape[1]} landmarks"
         )
+    valid = patches.valid[rows]
     seen, artefacts = draw_fields(len(rows), views, generator), draw_artefacts(len(rows), views, generator)
+    artefacts.bag[~valid.all(1).cpu(), 0] = torch.inf  # a bag's reach is measured from the landmarks
     limits = None
     if bool(seen.cut.any()):
         turned = points @ warps.linear.to(points.device).mT
-        limits = windows(seen, turned, patches.valid[rows], patches.spacing(rows), patches.size)
+        limits = windows(seen, turned, valid, patches.spacing(rows), patches.size)
         unseen |= outside(turned, limits)
     under = under_bag(points, points, artefacts.bag.to(points.device), patches.size)
     return Changes(warps=warps, unseen=unseen if under is None else unseen | under, limits=limits, artefacts=artefacts)

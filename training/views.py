@@ -26,7 +26,7 @@ class Level(NamedTuple):
 VERTEX = Level("head", "shoulder", 0.0, -150.0, 0.0)
 SKULL_BASE = Level("head", "shoulder", 0.34, -25.0, 25.0)
 NECK = Level("head", "shoulder", 0.63, -25.0, 25.0)
-LUNG_APEX = Level("head", "shoulder", 0.88, -30.0, 20.0)
+LUNG_APEX = Level("head", "shoulder", 0.88, -40.0, 10.0)
 COSTAL_MARGIN = Level("shoulder", "knee", 0.37, -40.0, 40.0)
 PELVIC_FLOOR = Level("shoulder", "knee", 0.61, -40.0, 40.0)
 MID_THIGH = Level("shoulder", "knee", 0.77, -50.0, 50.0)
@@ -46,7 +46,7 @@ CIRCLE_OFFSET_MM = 40.0  # of its centre from the subject's, at most
 # Collimation of a hand in shares of the patch: how far an edge may lie inside (negative) or outside the finger tips;
 # the forearm's edge counts from the lower end of a fitted silhouette
 TIP_EDGE = (-0.03, 0.15)
-FOREARM_EDGE = (-0.30, 0.05)
+FOREARM_EDGE = (-0.20, 0.05)
 SHORTEST_PX = 8.0  # a range that leaves less of a patch is not a scan of it
 
 
@@ -116,14 +116,15 @@ def body_views() -> Views:
     """Two bodies in three over their whole length, one in three over a common range; half within a circle."""
     return Views(
         vertex_toe=0.2, vertex_knee=0.08, vertex_mid_thigh=0.08, skull_base_mid_thigh=0.08, neck_pelvis=0.05,
-        chest=0.05, circle_500=0.25, circle_wide=0.25, threshold_px=0.7, thin=0.1, border=0.1, blanket=0.1, outside=0.2,
+        chest=0.05, circle_500=0.25, circle_wide=0.25, threshold_px=0.7, thin=0.1, border=0.05, blanket=0.1,
+        outside=0.2,
     )  # fmt: skip
 
 
 def hand_views() -> Views:
     """Two hands in three whole, a third collimated, one in ten under a sand bag."""
     return Views(
-        collimated=0.33, sand_bag=0.1, threshold_px=0.7, thin=0.1, border=0.1, blanket=0.05, blanket_mm=10.0,
+        collimated=0.33, sand_bag=0.1, threshold_px=0.7, thin=0.1, border=0.05, blanket=0.05, blanket_mm=10.0,
         outside=0.2,
     )  # fmt: skip
 

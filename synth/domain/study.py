@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.anatomy import Anatomy, visibility
+from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -150,7 +150,7 @@ def import_case(
         patch_map=prepared.patch_map,
         pixel_mm=prepared.pixel_mm,
         landmarks=landmarks.astype(np.float32),
-        visible=visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy),
+        visible=_visible(landmarks, prepared, anatomy),
         threshold=prepared.source.threshold,
         source_size=(height, width),
         notes=prepared.notes + _side_notes(landmarks, anatomy),
@@ -268,6 +268,14 @@ def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
     shape = np.array(volume.voxels.shape[::-1], np.float64)
     corners = apply_affine(affine, np.array([[-0.5, -0.5, -0.5], shape - 0.5]))
     return corners[0], corners[1]
+
+
+def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatomy) -> NDArray[np.uint8]:
+    """(K,) visibility codes; a landmark beyond the source's field of view is OUTSIDE, also where the patch goes on."""
+    codes = visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy)
+    height, width = prepared.source.silhouette.shape
+    x, y = prepared.patch_map.source_points(landmarks).T
+    return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
 
 
 def _silhouette_notes(view: Projection) -> tuple[str, ...]:

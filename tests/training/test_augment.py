@@ -11,8 +11,10 @@ from tests.training.toy import toy_samples
 from training.augment import Changes, Warps, boxes, change, draw_warps
 from training.data import Batch
 
+CROP = Crop()
 
-def warp(images, points, warps, crop=Crop()):
+
+def warp(images, points, warps, crop=CROP):
     """(images, points) under warps alone."""
     batch = Batch(silhouette=images, depth_mm=None, observed=torch.ones_like(images), points=points)
     moved = change(batch, Changes(warps=warps, unseen=torch.zeros(points.shape[:2], dtype=torch.bool)), crop)
