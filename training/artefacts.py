@@ -24,7 +24,8 @@ class Artefacts:
 
     bag: (N, 5) reach (inf: none), slope, amplitude px, waves per patch width, phase
     thin: (N,) bool. blanket_mm: (N,) thickness, 0 for none; cover: (N,) 0..1, how far it is spread
-    folds: (N, 1, 5, 3) 0..1, the blanket's relief. threshold_px: (N,) outwards. border: (N,) share; seed: (N,) int64
+    folds: (N, 1, 5, 3) 0..1, the blanket's relief. threshold_px: (N,) outwards. border: (N,) share;
+    specks: (N, 1, H, W) uint8 noise, which pixels of the border; None where there is no border noise
     """
 
     bag: Tensor
@@ -34,15 +35,17 @@ class Artefacts:
     folds: Tensor
     threshold_px: Tensor
     border: Tensor
-    seed: Tensor
+    specks: Tensor | None
 
     def select(self, index: Tensor) -> "Artefacts":
         """The artefacts of some of the subjects."""
-        return Artefacts(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        names = [field.name for field in fields(self) if field.name != "specks"]
+        specks = None if self.specks is None else self.specks[index]
+        return Artefacts(**{name: getattr(self, name)[index] for name in names}, specks=specks)
 
 
-def draw_artefacts(count: int, views: Views, generator: np.random.Generator) -> Artefacts:
-    """Artefacts of `count` subjects, drawn by the shares and strengths of `views`."""
+def draw_artefacts(count: int, size: tuple[int, int], views: Views, generator: np.random.Generator) -> Artefacts:
+    """Artefacts of `count` subjects on patches of `size`, drawn by the shares and strengths of `views`."""
     bag = np.column_stack(
         [
             np.where(generator.uniform(size=count) < views.sand_bag, generator.uniform(*BAG_REACH, count), NOTHING),
@@ -64,7 +67,7 @@ def draw_artefacts(count: int, views: Views, generator: np.random.Generator) -> 
     return Artefacts(
         **{name: torch.as_tensor(values, dtype=torch.float32) for name, values in single.items()},
         thin=torch.as_tensor(generator.uniform(size=count) < views.thin),
-        seed=torch.as_tensor(generator.integers(0, 2**62, count)),
+        specks=torch.as_tensor(generator.integers(0, 256, (count, 1, *size), np.uint8)) if views.border > 0 else None,
     )
 
 
@@ -79,20 +82,20 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     if bool((drawn.blanket_mm > 0).any()):
         rows = (drawn.blanket_mm > 0).to(device)
         silhouette, depth = _cover(silhouette, depth, drawn, rows)
-    under = under_bag(pixel_centres(silhouette), batch.points, drawn.bag.to(device), batch.silhouette.shape[-2:])
-    if under is not None:
-        silhouette = silhouette * ~under.view_as(silhouette)
-    depth = None if depth is None else fill(depth, silhouette)
+    bagged = drawn.bag[:, 0].isfinite()
+    if bool(bagged.any()):
+        rows, bag = bagged.to(device), drawn.bag[bagged].to(device)
+        under = under_bag(
+            pixel_centres(silhouette), batch.points[rows], bag, (silhouette.shape[2], silhouette.shape[3])
+        )
+        silhouette = silhouette.index_put((rows,), silhouette[rows] * ~under.view_as(silhouette[rows]))
+    if depth is not None and silhouette is not batch.silhouette:
+        depth = fill(depth, silhouette)
     return replace(batch, silhouette=silhouette, depth_mm=depth)
 
 
-def under_bag(at: Tensor, points: Tensor, bag: Tensor, size: tuple[int, ...]) -> Tensor | None:
-    """(N, M) bool: which positions `at` (N or 1, M, 2) lie under the bags of patches with landmarks (N, K, 2).
-
-    None where there is no bag at all.
-    """
-    if not bool(bag[:, 0].isfinite().any()):
-        return None
+def under_bag(at: Tensor, points: Tensor, bag: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, M) bool: which positions `at` (N or 1, M, 2) lie under bags (N, 5) of patches with landmarks (N, K, 2)."""
     height, width = size
     reach, slope, amplitude, waves, phase = bag[:, :, None].unbind(1)
     tips = points[..., 1].mean(1, keepdim=True)
@@ -137,13 +140,14 @@ def fill(depth_mm: Tensor, silhouette: Tensor) -> Tensor:
 
 def fray(silhouette: Tensor, drawn: Artefacts) -> Tensor:
     """Silhouettes (N, 1, H, W) with single pixels along the outline flipped, each with the drawn share's chance."""
-    if not bool((drawn.border > 0).any()):
+    if drawn.specks is None:
         return silhouette
-    size = silhouette.shape[-2:]
-    noise = np.stack([np.random.default_rng(int(seed)).random(size, np.float32) for seed in drawn.seed])
-    flip = (
-        torch.as_tensor(noise, device=silhouette.device)[:, None]
-        < drawn.border.to(silhouette.device)[:, None, None, None]
-    )
-    outline = functional.max_pool2d(silhouette, 3, 1, 1) != -functional.max_pool2d(-silhouette, 3, 1, 1)
-    return torch.where(flip & outline, 1 - silhouette, silhouette)
+    tissue = silhouette > 0
+    outline = torch.zeros_like(tissue)
+    for axis, size in ((2, silhouette.shape[2]), (3, silhouette.shape[3])):
+        first, second = tissue.narrow(axis, 0, size - 1), tissue.narrow(axis, 1, size - 1)
+        step = first ^ second
+        outline.narrow(axis, 0, size - 1).logical_or_(step)
+        outline.narrow(axis, 1, size - 1).logical_or_(step)
+    flip = drawn.specks.to(silhouette.device) < (drawn.border * 256).to(silhouette.device)[:, None, None, None]
+    return (tissue ^ (flip & outline)).float()

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from synth.domain.anatomy import BODY
 from synth.domain.patch import Crop
-from training.artefacts import Artefacts, draw_artefacts, fill, fray, lay_on, pixel_centres, under_bag
+from training.artefacts import Artefacts, draw_artefacts, fill, fray, lay_on, under_bag
 from training.data import Batch, Patches
 from training.views import Views, draw_fields, outside, windows
 
@@ -61,6 +61,11 @@ class Changes:
             artefacts=None if self.artefacts is None else self.artefacts.select(index),
         )
 
+    def outwards(self, device: torch.device) -> Tensor:
+        """(N, 1, h, w) px by which the outline is moved outwards."""
+        edge = self.warps.edge.to(device)
+        return edge if self.artefacts is None else edge + self.artefacts.threshold_px.to(device)[:, None, None, None]
+
 
 def draw_changes(
     patches: Patches, rows: Tensor, strength: float, views: Views, generator: np.random.Generator
@@ -80,15 +85,18 @@ def draw_changes(
             f"train.views: {', '.join(views.body_only)} are for bodies; these are {points.shape[1]} landmarks"
         )
     valid = patches.valid[rows]
-    seen, artefacts = draw_fields(len(rows), views, generator), draw_artefacts(len(rows), views, generator)
+    seen, artefacts = (
+        draw_fields(len(rows), views, generator),
+        draw_artefacts(len(rows), patches.size, views, generator),
+    )
     artefacts.bag[~valid.all(1).cpu(), 0] = torch.inf  # a bag's reach is measured from the landmarks
     limits = None
     if bool(seen.cut.any()):
         turned = points @ warps.linear.to(points.device).mT
         limits = windows(seen, turned, valid, patches.spacing(rows), patches.size)
         unseen |= outside(turned, limits)
-    under = under_bag(points, points, artefacts.bag.to(points.device), patches.size)
-    return Changes(warps=warps, unseen=unseen if under is None else unseen | under, limits=limits, artefacts=artefacts)
+    unseen |= under_bag(points, points, artefacts.bag.to(points.device), patches.size)
+    return Changes(warps=warps, unseen=unseen, limits=limits, artefacts=artefacts)
 
 
 def draw_warps(count: int, size: tuple[int, int], strength: float, generator: np.random.Generator) -> Warps:
@@ -119,25 +127,15 @@ def change(batch: Batch, changes: Changes, crop: Crop) -> Batch:
     was. Then the jitter. A pixel of tissue is one where the old silhouette, interpolated at its centre, is at least
     half; what comes from outside the patch is background. Nothing is tissue that is not observed.
     """
-    warps, drawn = changes.warps, changes.artefacts
-    device = batch.silhouette.device
-    linear = warps.linear.to(device)
+    drawn, shape = changes.artefacts, batch.silhouette.shape
     laid = batch if drawn is None else lay_on(batch, drawn)
-    before = boxes(batch.silhouette, torch.eye(2, device=device).expand_as(linear))
-    source, after = _connected(laid.silhouette, linear, changes.limits)
-    shape = batch.silhouette.shape
-    scale = _scale(before, after, crop, shape)
-    outwards = warps.edge.to(device)
-    if drawn is not None:
-        moved = drawn.threshold_px.to(device)[:, None]
-        after = _limited(after + torch.stack([-moved, moved], 1) / scale[:, None], changes.limits)
-        scale = _scale(before, after, crop, shape)
-        outwards = outwards + moved[..., None, None]
+    linear = changes.warps.linear.to(batch.silhouette.device)
+    source, box = _connected(laid.silhouette, linear, changes.limits)
+    scale, shift = _crop_again(batch.silhouette, box, changes, crop)
     linear = scale[..., None] * linear
-    shift = before.mean(1) - scale * after.mean(1) + warps.jitter.to(device)
     grid = _grid(linear, shift, shape)
     zoom = 1.0 if changes.limits is None else scale.amax(1)[:, None, None, None]
-    silhouette = _outline(source, grid, outwards / zoom)
+    silhouette = _outline(source, grid, changes.outwards(source.device) / zoom)
     observed = _observed(batch.observed, grid, changes.limits, scale, shift)
     if drawn is not None:
         silhouette = fray(silhouette, drawn)
@@ -148,6 +146,18 @@ def change(batch: Batch, changes: Changes, crop: Crop) -> Batch:
         observed=observed,
         points=batch.points @ linear.mT + shift[:, None],
     )
+
+
+def _crop_again(clean: Tensor, box: Tensor, changes: Changes, crop: Crop) -> tuple[Tensor, Tensor]:
+    """(scale (N, 2), shift (N, 2)) that make of boxes (N, 2, 2), after the linear map, what the clean images' were."""
+    device = clean.device
+    before = boxes(clean, torch.eye(2, device=device).expand(len(clean), 2, 2))
+    scale = _scale(before, box, crop, clean.shape)
+    if changes.artefacts is not None:
+        moved = changes.artefacts.threshold_px.to(device)[:, None]
+        box = _limited(box + torch.stack([-moved, moved], 1) / scale[:, None], changes.limits)
+        scale = _scale(before, box, crop, clean.shape)
+    return scale, before.mean(1) - scale * box.mean(1) + changes.warps.jitter.to(device)
 
 
 def boxes(images: Tensor, linear: Tensor) -> Tensor:
@@ -184,15 +194,24 @@ def _connected(images: Tensor, linear: Tensor, limits: Tensor | None) -> tuple[T
     rows = ((whole[:, 0] < limits[:, :2]) | (whole[:, 1] > limits[:, 2:])).any(1)
     if not bool(rows.any()):
         return images, whole
-    low, high = limits[rows, None, :2], limits[rows, None, 2:]
-    reach = linear[rows].abs().sum(2)[:, None] / 2  # of a pixel from its centre
-    centres = pixel_centres(images) @ linear[rows].mT
-    near = ((centres + reach > low) & (centres - reach < high)).all(2).view_as(images[rows])
-    part = images[rows] * near
+    part = images[rows] * _near(images.shape, linear[rows], limits[rows])
     body = largest(part)
     left = boxes(body, linear[rows])
     images = images.index_put((rows,), images[rows] - (part - body))
     return images, _limited(whole.index_put((rows,), left), limits)
+
+
+def _near(shape: torch.Size, linear: Tensor, limits: Tensor) -> Tensor:
+    """(N, 1, H, W) bool: which pixels, moved by linear (N, 2, 2), reach into limits (N, 4)."""
+    y = torch.arange(shape[-2], device=linear.device)[None, :, None] + 0.5
+    x = torch.arange(shape[-1], device=linear.device)[None, None, :] + 0.5
+    near = torch.ones(1, 1, 1, dtype=torch.bool, device=linear.device)
+    for axis in (0, 1):
+        along_x, along_y = linear[:, axis, :, None, None].unbind(1)
+        place = along_x * x + along_y * y
+        reach = (along_x.abs() + along_y.abs()) / 2  # of a pixel from its centre
+        near = near & (place > limits[:, axis, None, None] - reach) & (place < limits[:, axis + 2, None, None] + reach)
+    return near[:, None]
 
 
 def largest(images: Tensor) -> Tensor:
