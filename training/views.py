@@ -22,7 +22,7 @@ class Level(NamedTuple):
 
 
 # Shares follow from heights over stature: shoulder 0.82, hip 0.53, knee 0.285 (Winter 2009, figure 4.1), skull base
-# 0.935, mid-neck 0.88, apex of the lungs 0.845, lower costal margin 0.62, ischium 0.49. Protocols differ by centimetres.
+# 0.935, mid-neck 0.88, apex of the lungs 0.845, lower costal margin 0.62, ischium 0.49. Protocols differ by cm.
 VERTEX = Level("head", "shoulder", 0.0, -150.0, 0.0)
 SKULL_BASE = Level("head", "shoulder", 0.34, -25.0, 25.0)
 NECK = Level("head", "shoulder", 0.63, -25.0, 25.0)
