@@ -9,6 +9,7 @@ from synth.hand.shape import HandShape
 from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
+from training.views import body_views, hand_views
 from tuning.schedule import Schedule, SweepRecipe, paper_schedule
 
 
@@ -33,6 +34,9 @@ class Recipe:
         for part, name in (("render", self.render.anatomy), ("phantom", self.phantom.anatomy)):
             if anatomy_named(name).base != base:
                 raise ValueError(f"recipe is for {self.anatomy}, but {part}.anatomy is {name}")
+        foreign = self.train.views.hand_only if base == "body" else self.train.views.body_only
+        if foreign:
+            raise ValueError(f"recipe is for {self.anatomy}, but train.views has {', '.join(foreign)}")
 
 
 # Hands of all ages, wider in finger and palm than the body model draws them.
@@ -62,13 +66,16 @@ def _schedules() -> tuple[Schedule, ...]:
 _SCRATCH = Schedule(name="scratch", epochs=200, batch=10, rate=3e-3, augment=0.5)
 
 
+_NETWORK = ModelRecipe(network="heatmap", inputs=("silhouette", "observed"))
+
+
 def hand() -> Recipe:
     """Our best for hands: 96 x 96, heatmap network."""
     return Recipe(
         anatomy="hand",
         render=RenderRecipe(anatomy="hand", hand=HandRange(shape=_HAND_SHAPE)),
-        model=ModelRecipe(network="heatmap"),
-        train=TrainRecipe(augment=0.5),
+        model=_NETWORK,
+        train=TrainRecipe(augment=0.5, views=hand_views()),
         sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),
         phantom=hand_phantoms(),
     )
@@ -79,8 +86,8 @@ def body() -> Recipe:
     return Recipe(
         anatomy="body",
         render=RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=256),
-        model=ModelRecipe(network="heatmap"),
-        train=TrainRecipe(augment=0.5),
+        model=_NETWORK,
+        train=TrainRecipe(augment=0.5, views=body_views()),
         sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),
         phantom=body_phantoms(),
     )
@@ -100,12 +107,12 @@ def body_paper() -> Recipe:
 
 def hand_smoke() -> Recipe:
     """Hands in minutes on two cores: what the demo and a first look need."""
-    return replace(hand(), train=replace(TrainRecipe(), epochs=6, augment=0.5))
+    return replace(hand(), train=replace(hand().train, epochs=6))
 
 
 def body_smoke() -> Recipe:
     """Bodies in minutes on two cores."""
-    return replace(body(), train=replace(TrainRecipe(), epochs=6, augment=0.5))
+    return replace(body(), train=replace(body().train, epochs=6))
 
 
 def hand_virtual_study() -> Recipe:

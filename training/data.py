@@ -1,6 +1,6 @@
 """Patches resident on one device as packed bits, and the plan that says which sample is in which step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -8,18 +8,59 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synth.domain.anatomy import Anatomy
-from synth.domain.schema import Samples
+from synth.domain.annotation import BACKGROUND_DEPTH
+from synth.domain.patch import Crop
+from synth.domain.schema import DEPTH_UNIT_MM, Samples
+from training.models import Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """n patches, unpacked.
+
+    silhouette: (n, 1, H, W) float32 in {0, 1}, 0 where not observed
+    depth_mm: (n, 1, H, W) float32, 0 = no tissue; None where not read
+    observed: (n, 1, H, W) float32 in {0, 1}: which pixels lie inside the field of view
+    points: (n, K, 2) float32 patch px
+    """
+
+    silhouette: Tensor
+    depth_mm: Tensor | None
+    observed: Tensor
+    points: Tensor
+
+    def channels(self, inputs: Inputs) -> Tensor:
+        """(n, C, H, W) float32: what a network with these inputs is shown. Raises ValueError where depth is missing."""
+        planes = {"silhouette": self.silhouette, "observed": self.observed}
+        if "depth" in inputs:
+            if self.depth_mm is None:
+                raise ValueError("the network needs depth, and these patches have none; use one of silhouettes alone")
+            planes["depth"] = normalised(self.depth_mm)
+        return torch.cat([planes[name] for name in inputs], 1)
+
+
+def normalised(depth_mm: Tensor) -> Tensor:
+    """Depth maps (n, 1, H, W) in mm as annotation.normalise_depth gives them; a flat one is 0 on its foreground."""
+    tissue = depth_mm > 0
+    count = tissue.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    offset = (depth_mm - depth_mm.sum((1, 2, 3), keepdim=True) / count) * tissue
+    deviation = ((offset**2).sum((1, 2, 3), keepdim=True) / count).sqrt().clamp_min(DEPTH_UNIT_MM)
+    return torch.where(tissue, offset / deviation, BACKGROUND_DEPTH)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patches:
-    """N silhouettes and their landmarks on one device.
+    """N patches and their landmarks on one device.
 
     size: (height, width) of a patch
-    packed: (N, bytes) uint8, as in the shards: most significant bit first
+    packed: (N, bytes) uint8 silhouettes, as in the shards: most significant bit first
     points: (N, K, 2) float32 patch px; 0 where not annotated
     valid: (N, K) bool, whether a landmark is annotated
     sample_id: (N,) int64
+    crop: how the patches were cut from their sources
+    pixel_mm: (N, 2) float32, NaN where unknown; None: unknown everywhere
+    observed: (N, bytes) uint8 as packed; None: everything is observed
+    depth: (N, H, W) int16 in steps of DEPTH_UNIT_MM, 0 = no tissue; None where not read
     """
 
     size: tuple[int, int]
@@ -27,18 +68,35 @@ class Patches:
     points: Tensor
     valid: Tensor
     sample_id: Tensor
+    crop: Crop = field(default_factory=Crop)
+    pixel_mm: Tensor | None = None
+    observed: Tensor | None = None
+    depth: Tensor | None = None
 
     @classmethod
-    def from_samples(cls, samples: Samples, anatomy: Anatomy, device: torch.device | str = "cpu") -> "Patches":
-        """The samples as tensors on `device`."""
+    def from_samples(
+        cls,
+        samples: Samples,
+        anatomy: Anatomy,
+        device: torch.device | str = "cpu",
+        *,
+        inputs: Inputs = ("silhouette",),
+        crop: Crop | None = None,
+    ) -> "Patches":
+        """The samples as tensors on `device`, for networks with these inputs; crop: None is the default one."""
         points = torch.as_tensor(samples.landmarks[:, :, :2], dtype=torch.float32)
         valid = points.isfinite().all(-1)
+        depth = samples.depth_mm if "depth" in inputs else None
         return cls(
             size=anatomy.size,
             packed=torch.tensor(samples.packed, device=device),
             points=torch.where(valid[..., None], points, 0.0).to(device),
             valid=valid.to(device),
             sample_id=torch.tensor(samples.sample_id, device=device),
+            crop=crop or Crop(),
+            pixel_mm=torch.tensor(samples.pixel_mm, dtype=torch.float32, device=device),
+            observed=None if samples.observed is None else torch.tensor(samples.observed, device=device),
+            depth=None if depth is None else depth_steps(depth).to(device),
         )
 
     def __len__(self) -> int:
@@ -46,11 +104,24 @@ class Patches:
 
     def images(self, index: Tensor) -> Tensor:
         """(n, 1, H, W) float32 in {0, 1}: the silhouettes of the given rows, unpacked on the device."""
-        height, width = self.size
-        rows = self.packed[index.to(self.packed.device)]
-        shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=rows.device)
-        bits = (rows[..., None] >> shifts) & 1
-        return bits.flatten(1)[:, : height * width].view(-1, 1, height, width).float()
+        return _unpacked(self.packed[index.to(self.packed.device)], self.size)
+
+    def batch(self, index: Tensor) -> Batch:
+        """The given rows, unpacked on the device."""
+        index = index.to(self.packed.device)
+        images = self.images(index)
+        return Batch(
+            silhouette=images,
+            depth_mm=None if self.depth is None else self.depth[index][:, None].float() * DEPTH_UNIT_MM,
+            observed=torch.ones_like(images) if self.observed is None else _unpacked(self.observed[index], self.size),
+            points=self.points[index],
+        )
+
+    def spacing(self, index: Tensor) -> Tensor:
+        """(n, 2) mm per patch px of the given rows, NaN where unknown."""
+        if self.pixel_mm is None:
+            return torch.full((len(index), 2), torch.nan, device=self.packed.device)
+        return self.pixel_mm[index.to(self.packed.device)]
 
     def select(self, index: Tensor) -> "Patches":
         """Some of the patches, in the order of `index` (positions or a boolean mask)."""
@@ -61,7 +132,25 @@ class Patches:
             points=self.points[index],
             valid=self.valid[index],
             sample_id=self.sample_id[index],
+            crop=self.crop,
+            pixel_mm=None if self.pixel_mm is None else self.pixel_mm[index],
+            observed=None if self.observed is None else self.observed[index],
+            depth=None if self.depth is None else self.depth[index],
         )
+
+
+def depth_steps(depth_mm: NDArray[np.float32]) -> Tensor:
+    """(N, H, W) int16 steps of DEPTH_UNIT_MM of depth maps in mm."""
+    steps = np.rint(depth_mm / DEPTH_UNIT_MM)
+    assert steps.max(initial=0) <= np.iinfo(np.int16).max, "depth beyond 3.2 m"
+    return torch.as_tensor(steps.astype(np.int16))
+
+
+def _unpacked(rows: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = size
+    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=rows.device)
+    bits = (rows[..., None] >> shifts) & 1
+    return bits.flatten(1)[:, : height * width].view(-1, 1, height, width).float()
 
 
 def order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

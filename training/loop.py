@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training.augment import draw_warps, warp
-from training.data import Patches, order
+from training.augment import change, draw_changes
+from training.data import Batch, Patches, order
 from training.loss import landmark_losses
 from training.models import LandmarkNet
 from training.recipe import Precision, TrainRecipe, paper_training
@@ -150,13 +150,9 @@ class _Trainer:
         idle = len(mine) == 0  # a worker without a sample still takes part in the exchange of gradients
         mine = np.zeros(1, np.int64) if idle else mine
         rows = torch.as_tensor(batch[mine])
-        images, points = self.patches.images(rows), self.patches.points[rows]
-        if self.recipe.augment > 0:
-            generator = np.random.default_rng([self.seed, epoch, step])
-            warps = draw_warps(len(batch), self.patches.size, self.recipe.augment, generator)
-            images, points = warp(images, points, warps.select(torch.as_tensor(mine)))
-        losses = self.losses(images, points) * self.patches.valid[rows]
-        loss = losses.sum() * (0.0 if idle else self.world / self.divisor(batch))
+        shown, weights = self.varied(torch.as_tensor(batch), torch.as_tensor(mine), epoch, step)
+        losses = self.losses(shown) * weights[mine]
+        loss = losses.sum() * (0.0 if idle else self.world / self.divisor(weights))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(
@@ -168,24 +164,46 @@ class _Trainer:
         self.optimiser.step()
         return value
 
-    def losses(self, images: Tensor, points: Tensor) -> Tensor:
+    def varied(self, rows: Tensor, mine: Tensor, epoch: int, step: int) -> tuple[Batch, Tensor]:
+        """(this worker's part of the global batch `rows`, varied, (len(rows), K) weights of all its landmarks).
+
+        What is drawn and the weights are those of the whole batch, so that they are the same on any number of workers.
+        A landmark that is not seen keeps the nearest point of the patch as its target.
+        """
+        batch, recipe = self.patches.batch(rows[mine]), self.recipe
+        weights = self.patches.valid[rows].float()
+        if recipe.augment == 0 and not recipe.views.changes:
+            return batch, weights
+        generator = np.random.default_rng([self.seed, epoch, step])
+        changes = draw_changes(self.patches, rows, recipe.augment, recipe.views, generator)
+        weights = torch.where(changes.unseen, weights * recipe.views.outside, weights)
+        changes = changes.select(mine)
+        batch = change(batch, changes, self.patches.crop)
+        height, width = self.patches.size
+        edge = torch.tensor([width, height], dtype=torch.float32, device=batch.points.device)
+        nearest = batch.points.clamp(torch.zeros_like(edge), edge)
+        return replace(batch, points=torch.where(changes.unseen[..., None], nearest, batch.points)), weights
+
+    def losses(self, batch: Batch) -> Tensor:
         """(n, K) losses of a forward pass."""
+        network = unwrap(self.model)
+        images = batch.channels(network.inputs)
         with autocast(self.recipe.precision, images.device):
             output = self.model(images)
         return landmark_losses(
             output,
-            points,
-            unwrap(self.model).unit,
+            batch.points,
+            network.unit,
             loss=self.recipe.loss,
             spread_px=self.recipe.spread_px,
             spread_weight=self.recipe.spread_weight,
         )
 
-    def divisor(self, batch: NDArray[np.int64]) -> float:
-        """What the sum of a global batch's losses is divided by."""
+    def divisor(self, weights: Tensor) -> float:
+        """What the sum of a global batch's losses is divided by, from its landmarks' weights (n, K)."""
         if self.recipe.loss_scale == "sum_outputs":
-            return 2.0 * len(batch)
-        return max(2.0 * float(self.patches.valid[torch.as_tensor(batch)].sum()), 1.0)
+            return 2.0 * len(weights)
+        return max(2.0 * float(weights.sum()), 1.0)
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
@@ -212,7 +230,7 @@ def predict(model: LandmarkNet, patches: Patches, batch: int = 256) -> Predictio
     points, sigma = [], []
     with torch.no_grad():
         for rows in torch.arange(len(patches)).split(batch):
-            output = model(patches.images(rows))
+            output = model(patches.batch(rows).channels(model.inputs))
             points.append(output.points.cpu())
             if output.covariance is not None:
                 sigma.append((output.covariance.diagonal(dim1=-2, dim2=-1).mean(-1)).sqrt().cpu())

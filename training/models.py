@@ -10,11 +10,16 @@ from torch.nn import functional
 from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import Eq1
 
+Plane = Literal["silhouette", "depth", "observed"]
+Inputs = tuple[Plane, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
     """Which network, and how the paper's open points are read.
 
+    inputs: what it is shown, a channel each: the silhouette, the depth map (normalised; none for 2D images), and which
+        pixels lie inside the field of view (1 everywhere where nothing is cut)
     network: "paper" is Table 1 of Riegler et al. 2015; "heatmap" a small encoder-decoder with soft-argmax
     width: channels of the heatmap network at half resolution; the paper's network is as published and ignores it
     dropout: on the two hidden fully connected layers of the paper's network
@@ -22,6 +27,7 @@ class ModelRecipe:
     """
 
     network: Literal["paper", "heatmap"] = "heatmap"
+    inputs: Inputs = ("silhouette",)
     width: int = 32
     dropout: float = 0.5
     eq1: Eq1 = "patch"
@@ -29,6 +35,8 @@ class ModelRecipe:
     padding: Literal["valid", "same"] = "valid"
 
     def __post_init__(self) -> None:
+        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(f"model.inputs is {self.inputs}; allowed: silhouette, depth, observed, each at most once")
         if self.width < 8 or self.width % 8:
             raise ValueError(f"model.width is {self.width}; allowed: multiples of 8, at least 8")
         if not 0 <= self.dropout < 1:
@@ -43,23 +51,27 @@ class Output(NamedTuple):
 
 
 class LandmarkNet(nn.Module):
-    """A network from silhouettes (N, 1, H, W) float32 in {0, 1} to landmarks.
+    """A network from patches (N, C, H, W) float32, a channel for each of its inputs, to landmarks.
 
+    inputs: what the channels are, see data.Batch.channels
     unit: (2,) patch px per unit of the training target along x and y; the loss is taken in those units.
     has_covariance: whether its Output has one
     """
 
     unit: Tensor
 
-    def __init__(self, anatomy: Anatomy, unit: tuple[float, float], has_covariance: bool) -> None:
+    def __init__(
+        self, anatomy: Anatomy, unit: tuple[float, float], has_covariance: bool, inputs: Inputs = ("silhouette",)
+    ) -> None:
         super().__init__()
+        self.inputs = inputs
         self.has_covariance = has_covariance
         self.size = anatomy.size
         self.num_landmarks = anatomy.num_landmarks
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
 
     def forward(self, images: Tensor) -> Output:
-        """The Output for images (N, 1, H, W) float32."""
+        """The Output for images (N, C, H, W) float32."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Output:
@@ -87,16 +99,16 @@ class PaperNet(LandmarkNet):
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
         height, width = anatomy.size
         part = 1.0 if recipe.eq1 == "patch" else 0.5
-        super().__init__(anatomy, (width * part, height * part), has_covariance=False)
+        super().__init__(anatomy, (width * part, height * part), has_covariance=False, inputs=recipe.inputs)
         self.register_buffer("centre", torch.tensor([width / 2, height / 2]), persistent=False)
         same = recipe.padding == "same"
         self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 5, padding=2 * same), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(len(recipe.inputs), 32, 5, padding=2 * same), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(32, 32, 5, padding=2 * same), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(32, 32, 3, padding=1 * same), nn.ReLU(), nn.Flatten(),
         )  # fmt: skip
         with torch.no_grad():
-            num_features = self.features(torch.zeros(1, 1, height, width)).shape[1]
+            num_features = self.features(torch.zeros(1, len(recipe.inputs), height, width)).shape[1]
         last = [nn.ReLU()] if recipe.last_layer == "relu" else []
         self.regressor = nn.Sequential(
             nn.Linear(num_features, 2048), nn.ReLU(), nn.Dropout(recipe.dropout),
@@ -121,9 +133,9 @@ class HeatmapNet(LandmarkNet):
     """
 
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
-        super().__init__(anatomy, (1.0, 1.0), has_covariance=True)
+        super().__init__(anatomy, (1.0, 1.0), has_covariance=True, inputs=recipe.inputs)
         c2, c4, c8, c16 = (recipe.width * factor for factor in (1, 2, 3, 4))
-        self.stem = _block(4, c2)
+        self.stem = _block(4 * len(recipe.inputs), c2)
         self.down = nn.ModuleList(
             [_stage(c2, c4, 2), _stage(c4, c8, 2), nn.Sequential(_stage(c8, c16, 2), _block(c16, c16))]
         )

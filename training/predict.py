@@ -13,7 +13,7 @@ from synth.domain.patch import apply_affine
 from synth.domain.schema import pack_silhouettes
 from synth.domain.study import Prepared
 from training.checkpoint import LoadedModel, ModelCard
-from training.data import Patches
+from training.data import Patches, depth_steps
 from training.loop import predict
 
 # Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
@@ -106,6 +106,8 @@ def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
         points=torch.zeros(1, landmarks, 2),
         valid=torch.zeros(1, landmarks, dtype=torch.bool),
         sample_id=torch.zeros(1, dtype=torch.int64),
+        observed=torch.as_tensor(pack_silhouettes(prepared.observed[None])),
+        depth=None if prepared.depth_mm is None else depth_steps(prepared.depth_mm[None]),
     )
 
 

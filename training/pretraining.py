@@ -125,7 +125,8 @@ class Split(NamedTuple):
 def read_split(job: PretrainJob, device: torch.device | str = "cpu") -> Split:
     """All patches of the job's data on `device`, the last by id held out."""
     anatomy = anatomy_of(job)
-    patches = Patches.from_samples(read_samples(job.data_uri, anatomy), anatomy, device)
+    samples = read_samples(job.data_uri, anatomy, depth="depth" in job.model.inputs)
+    patches = Patches.from_samples(samples, anatomy, device, inputs=job.model.inputs, crop=job.crop)
     held_out = num_held_out(len(patches))
     rows = torch.arange(len(patches))
     return Split(patches.select(rows[:-held_out]), patches.select(rows[-held_out:]))

@@ -1,10 +1,11 @@
 """How a network is trained: plain data, validated."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from training.loss import Loss
+from training.views import Views
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -20,6 +21,7 @@ class TrainRecipe:
     loss_scale: "sum_outputs" is 1/(2 batch) times the sum over outputs; "mean_outputs" the mean over outputs
     spread_px, spread_weight: the heatmap's deviation is drawn to spread_px along both axes; weight 0 leaves it
     augment: strength of the geometric augmentation, 0 is none
+    views: fields of view and artefacts that are varied; Views() varies nothing
     precision: "bfloat16" computes convolutions and products in it; weights and the loss stay float32
     """
 
@@ -37,6 +39,7 @@ class TrainRecipe:
     spread_px: float = 1.5
     spread_weight: float = 0.1
     augment: float = 0.0
+    views: Views = field(default_factory=Views)
     precision: Precision = "bfloat16"
 
     def __post_init__(self) -> None:

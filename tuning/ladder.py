@@ -124,8 +124,9 @@ _Part = tuple[NDArray[np.int64], Floats, Floats]
 
 def _as_pretrained(protocol: Protocol, rung: Rung) -> _Part:
     torch.set_num_threads(1)
-    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth=False)
-    predictions = predict(load_model(rung.uri).model, Patches.from_samples(cases.samples, cases.anatomy))
+    model = load_model(rung.uri).model
+    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth="depth" in model.inputs)
+    predictions = predict(model, Patches.from_samples(cases.samples, cases.anatomy, inputs=model.inputs))
     return np.arange(len(cases)), predictions.points, predictions.sigma
 
 

@@ -52,7 +52,7 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
     torch.set_num_threads(1)
     seed = fold_seed(trial.seed, trial.num_folds)
     model = starting_network(loaded, trial.start, seed)
-    patches = Patches.from_samples(cases.samples, cases.anatomy)
+    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=model.inputs, crop=loaded.card.crop)
     fine_tune(model, patches, trial.schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
     return LoadedModel(model=model.eval(), card=loaded.card)
 

@@ -122,6 +122,13 @@ def sample_mask(mask: NDArray[np.bool_], to_source: Matrix, size: tuple[int, int
     return np.asarray(value >= 0.5 - 1e-9)
 
 
+def observed_pixels(to_source: Matrix, source_size: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean patch (H, W): which pixels have their centre inside the source image of source_size (height, width)."""
+    x, y = _centres(to_source, size)
+    height, width = source_size
+    return np.asarray((x >= 0) & (x <= width) & (y >= 0) & (y <= height))
+
+
 def sample_nearest(image: NDArray[np.floating[Any]], to_source: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
     """Patch (H, W) float32 of the source values nearest to each pixel centre; 0 outside the source."""
     x, y = _centres(to_source, size)

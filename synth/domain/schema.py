@@ -32,6 +32,7 @@ class Samples:
     parameters: (N, P) float32 shape and pose parameters, named by the footer; P = 0 in a study
     joints: (N, J, 3) float32 every joint of the rig in patient mm; J = 0 in a study
     points: (N, P, 3) float32 all named points of the anatomy, as landmarks; None in a study and in older renderings
+    observed: (N, silhouette_bytes) uint8, packed alike: which pixels lie inside the field of view; None = all of them
     case, subject: (N,) str; to_source (N, 2, 3), to_patient (N, 3, 4) float64: studies only, else None
     """
 
@@ -44,6 +45,7 @@ class Samples:
     parameters: NDArray[np.float32]
     joints: NDArray[np.float32]
     points: NDArray[np.float32] | None = None
+    observed: NDArray[np.uint8] | None = None
     case: tuple[str, ...] | None = None
     subject: tuple[str, ...] | None = None
     to_source: NDArray[np.float64] | None = None
@@ -71,6 +73,8 @@ def to_table(samples: Samples, metadata: dict[str, str]) -> pa.Table:
         "sample_id": pa.array(samples.sample_id),
         "silhouette": _binary(samples.packed),
     }
+    if samples.observed is not None:
+        columns["observed"] = _binary(samples.observed)
     if samples.depth_mm is not None:
         columns["depth"] = _binary(_quantise(samples.depth_mm))
     for name in ("landmarks", "visible", "pixel_mm", "points", "parameters", "joints"):
@@ -130,7 +134,7 @@ def stored_depth(depth_mm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def columns_of(*, depth: bool, study: bool, points: bool = False) -> list[str]:
     """The columns to read: depth and points only when wanted, so that training on silhouettes never reads them."""
-    columns = ["sample_id", "silhouette", "landmarks", "visible", "pixel_mm", "parameters", "joints"]
+    columns = ["sample_id", "silhouette", "observed", "landmarks", "visible", "pixel_mm", "parameters", "joints"]
     return columns + ["depth"] * depth + ["points"] * points + ["case", "subject", "to_source", "to_patient"] * study
 
 
@@ -166,6 +170,7 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
         parameters=_floats(table, "parameters"),
         joints=_floats(table, "joints").reshape(count, -1, 3),
         points=_floats(table, "points").reshape(count, -1, 3) if "points" in names else None,
+        observed=_bytes(table, "observed") if "observed" in names else None,
         case=tuple(table["case"].to_pylist()) if study else None,
         subject=tuple(table["subject"].to_pylist()) if study else None,
         to_source=_doubles(table, "to_source", (2, 3)) if study else None,

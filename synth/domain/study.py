@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.anatomy import Anatomy, visibility
+from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -17,6 +17,7 @@ from synth.domain.patch import (
     apply_affine,
     compose_affine,
     invert_affine,
+    observed_pixels,
     sample_mask,
     sample_nearest,
     silhouette_box,
@@ -56,6 +57,7 @@ class Prepared:
     """One image or volume as a network sees it, and the way back.
 
     silhouette: (H, W) bool patch; depth_mm: (H, W) float32 patch, 0 = background, None for 2D images
+    observed: (H, W) bool patch, which pixels lie inside the source
     patch_map: patch -> source px and patient mm; to_viewer: (3, 4) patch (x, y, depth mm) -> 3D Slicer position
     pixel_mm: (2,) float32 size of a patch pixel (x, y), NaN where unknown
     source: the projection in source pixels, with the threshold used; notes: what a person should look at
@@ -63,6 +65,7 @@ class Prepared:
 
     silhouette: NDArray[np.bool_]
     depth_mm: NDArray[np.float32] | None
+    observed: NDArray[np.bool_]
     patch_map: PatchMap
     to_viewer: Matrix
     pixel_mm: NDArray[np.float32]
@@ -82,6 +85,7 @@ class ImportedCase:
     subject: str
     silhouette: NDArray[np.bool_]
     depth_mm: NDArray[np.float32] | None
+    observed: NDArray[np.bool_]
     patch_map: PatchMap
     pixel_mm: NDArray[np.float32]
     landmarks: NDArray[np.float32]
@@ -110,11 +114,13 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if view.depth_mm is not None:
         sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
         depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
+    height, width = view.silhouette.shape
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
+        observed=observed_pixels(to_source, (height, width), anatomy.size),
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
@@ -140,10 +146,11 @@ def import_case(
         subject=annotation.subject,
         silhouette=prepared.silhouette,
         depth_mm=prepared.depth_mm,
+        observed=prepared.observed,
         patch_map=prepared.patch_map,
         pixel_mm=prepared.pixel_mm,
         landmarks=landmarks.astype(np.float32),
-        visible=visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy),
+        visible=_visible(landmarks, prepared, anatomy),
         threshold=prepared.source.threshold,
         source_size=(height, width),
         notes=prepared.notes + _side_notes(landmarks, anatomy),
@@ -243,6 +250,7 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
         pixel_mm=np.stack([case.pixel_mm for case in cases]),
         parameters=np.zeros((len(cases), 0), np.float32),
         joints=np.zeros((len(cases), 0, 3), np.float32),
+        observed=pack_silhouettes(np.stack([case.observed for case in cases])),
         case=tuple(case.case for case in cases),
         subject=tuple(case.subject for case in cases),
         to_source=np.stack([case.patch_map.to_source for case in cases]),
@@ -260,6 +268,14 @@ def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
     shape = np.array(volume.voxels.shape[::-1], np.float64)
     corners = apply_affine(affine, np.array([[-0.5, -0.5, -0.5], shape - 0.5]))
     return corners[0], corners[1]
+
+
+def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatomy) -> NDArray[np.uint8]:
+    """(K,) visibility codes; a landmark beyond the source's field of view is OUTSIDE, also where the patch goes on."""
+    codes = visibility(landmarks, prepared.silhouette, prepared.depth_mm, anatomy)
+    height, width = prepared.source.silhouette.shape
+    x, y = prepared.patch_map.source_points(landmarks).T
+    return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
 
 
 def _silhouette_notes(view: Projection) -> tuple[str, ...]:

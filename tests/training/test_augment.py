@@ -5,9 +5,21 @@ import pytest
 import torch
 
 from synth.domain.anatomy import BODY, HAND
+from synth.domain.patch import Crop
 from synth.domain.schema import unpack_silhouettes
 from tests.training.toy import toy_samples
-from training.augment import Warps, boxes, draw_warps, warp
+from training.augment import Changes, Warps, boxes, change, draw_warps
+from training.data import Batch
+
+CROP = Crop()
+
+
+def warp(images, points, warps, crop=CROP):
+    """(images, points) under warps alone."""
+    batch = Batch(silhouette=images, depth_mm=None, observed=torch.ones_like(images), points=points)
+    moved = change(batch, Changes(warps=warps, unseen=torch.zeros(points.shape[:2], dtype=torch.bool)), crop)
+    assert moved.observed.all()
+    return moved.silhouette, moved.points
 
 
 def marked(size, points):
@@ -78,3 +90,17 @@ def test_the_outline_wanders_by_about_a_pixel():
     changed = (moved != image).sum() / (4 * 60)
     assert 0.05 < changed < 1.0
     assert (moved[:, :, 24:76, 24:76] == 1).all() and moved[:, :, :16].sum() == 0
+
+
+@pytest.mark.parametrize("crop", [Crop(pixel_mm=2.0), Crop(fit="stretch")])
+def test_the_crop_is_made_as_the_data_were(crop):
+    samples = toy_samples(8, 2)
+    images = torch.as_tensor(unpack_silhouettes(samples.packed, HAND.size)[:, None]).float()
+    drawn = draw_warps(8, HAND.size, 0.0, np.random.default_rng([3]))
+    linear = torch.diag(torch.tensor([0.8, 0.6])).expand(8, 2, 2)
+    moved, _ = warp(images, torch.zeros(8, 5, 2), Warps(linear=linear, jitter=drawn.jitter, edge=drawn.edge), crop)
+    identity = torch.eye(2).expand(8, 2, 2)
+    before, after = (boxes(some, identity) for some in (images, moved))
+    expected = torch.tensor([0.8, 0.6]) if crop.pixel_mm else torch.ones(2)
+    ratio = (after[:, 1] - after[:, 0]) / (before[:, 1] - before[:, 0])
+    assert (ratio - expected).abs().max() < 0.03 and (before.mean(1) - after.mean(1)).abs().max() <= 1.0

@@ -26,6 +26,7 @@ from training.data import Patches
 from training.loop import fit, make_optimiser
 from training.models import ModelRecipe, build_model
 from training.recipe import TrainRecipe
+from training.views import Views
 
 SMALL = ModelRecipe(width=8)
 
@@ -153,3 +154,12 @@ def test_only_the_newest_states_are_kept(tmp_path):
         save_state(str(tmp_path), model, optimiser, epochs, {})
     assert len(list(tmp_path.iterdir())) == KEEP_STATES
     assert latest_state(str(tmp_path)).epochs == 4
+
+
+def test_a_card_from_before_views_is_one_of_silhouettes(tmp_path):
+    saved(tmp_path)
+    card = json.loads((tmp_path / "model.json").read_text())
+    del card["model"]["inputs"], card["train"]["views"]
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    loaded = load_model(str(tmp_path))
+    assert loaded.model.inputs == ("silhouette",) and loaded.card.train.views == Views()

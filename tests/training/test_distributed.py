@@ -15,8 +15,10 @@ from training.distributed import pretrain
 from training.models import ModelRecipe
 from training.pretraining import PretrainJob, claim_output, read_split, train
 from training.recipe import TrainRecipe
+from training.views import Views
 
 pytestmark = pytest.mark.slow
+VIEWS = Views(collimated=0.5, sand_bag=0.3, threshold_px=0.5, border=0.1, blanket=0.2, outside=0.3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,9 +34,9 @@ def job(tmp_path):
     toy_dataset(str(tmp_path / "data"), 60, 1)
     return PretrainJob(
         anatomy="hand",
-        model=ModelRecipe(width=8),
+        model=ModelRecipe(width=8, inputs=("silhouette", "observed")),
         # 57 samples: the last of the 8 global batches is one, which leaves the second worker without
-        train=TrainRecipe(epochs=3, batch=8, rate=1e-3, augment=0.5, precision="float32"),
+        train=TrainRecipe(epochs=3, batch=8, rate=1e-3, augment=0.5, precision="float32", views=VIEWS),
         crop=Crop(),
         recipe={},
         seed=1,

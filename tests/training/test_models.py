@@ -78,3 +78,20 @@ def test_weights_follow_the_seed():
 def test_a_recipe_that_cannot_be_is_refused(change):
     with pytest.raises(ValueError, match=f"model.{next(iter(change))} is"):
         ModelRecipe(**change)
+
+
+@pytest.mark.parametrize("network", ["paper", "heatmap"])
+def test_every_input_is_a_channel(network):
+    torch.manual_seed(0)
+    model = build_model(ModelRecipe(network=network, inputs=("silhouette", "observed")), HAND).eval()
+    images = torch.zeros(1, 2, 96, 96)
+    images[:, 0, 30:60, 30:60] = 1
+    blind = model(images).points
+    images[:, 1] = 1
+    assert model.inputs == ("silhouette", "observed") and not torch.equal(model(images).points, blind)
+
+
+@pytest.mark.parametrize("inputs", [(), ("depth", "depth")])
+def test_inputs_are_named_once(inputs):
+    with pytest.raises(ValueError, match=r"model\.inputs is"):
+        ModelRecipe(inputs=inputs)

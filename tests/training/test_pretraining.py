@@ -22,6 +22,7 @@ from training.pretraining import (
     train,
 )
 from training.recipe import TrainRecipe
+from training.views import hand_views
 
 
 @pytest.fixture
@@ -98,3 +99,17 @@ def test_calibrated_sigma_fits_the_errors():
 def test_mean_depth_is_in_units_of_the_normalised_map(job):
     found = np.array(mean_landmark_depth(job.data_uri, HAND, 10))
     assert found.shape == (5,) and (np.abs(found) < 3).all()
+
+
+def test_depth_is_read_where_the_network_is_shown_it(job):
+    assert read_split(job).train.depth is None
+    shown = replace(
+        job,
+        model=replace(job.model, inputs=("silhouette", "depth", "observed")),
+        train=replace(job.train, augment=0.5, views=replace(hand_views(), blanket=0.5)),
+    )
+    split = read_split(shown)
+    assert split.train.depth is not None and split.train.depth.shape == (38, 96, 96)
+    claim_output(shown)
+    card = finish(shown, train(shown, split, lambda network: network), split.held_out)
+    assert load_model(shown.model_uri).model.inputs == card.model.inputs == ("silhouette", "depth", "observed")

@@ -29,6 +29,7 @@ def make_samples(count, anatomy=HAND, study=False, depth=True, seed=0, first_id=
         pixel_mm=rng.uniform(1, 3, (count, 2)).astype(np.float32),
         parameters=rng.normal(size=(count, 0 if study else 6)).astype(np.float32),
         joints=rng.normal(size=(count, 0 if study else 4, 3)).astype(np.float32),
+        observed=pack_silhouettes(rng.random(masks.shape) < 0.9) if study else None,
         case=names if study else None,
         subject=tuple(f"s{i // 2}" for i in range(count)) if study else None,
         to_source=rng.normal(size=(count, 2, 3)) if study else None,

@@ -85,6 +85,20 @@ def test_patch_shows_the_silhouette_at_its_landmarks(tmp_path):
     np.testing.assert_allclose(case.pixel_mm, scale, rtol=0.01)
 
 
+def test_what_lies_beyond_the_image_is_not_observed(tmp_path):
+    pixels = np.zeros((200, 160), np.uint8)
+    pixels[40:, 40:120] = 200  # cut off at the lower edge, 160 high
+    write_image(pixels, tmp_path / "a.png")
+    px = np.array([[80.0, 100, np.nan], [80, 204, np.nan], *[[np.nan] * 3] * 3])
+    case = import_case(tmp_path / "a.png", Annotation(case="a", subject="a", points=px), HAND, Crop(), LEFT)
+    margin = 96 * 0.04 / 1.08
+    below = np.arange(96) + 0.5 > 96 - margin
+    assert not case.observed[below].any() and case.observed[~below][:, 10:86].all()
+    assert case.landmarks[1, 1] < 96 and case.visible.tolist() == [INSIDE] + [OUTSIDE] * 4
+    samples = assemble([case])
+    np.testing.assert_array_equal(unpack_silhouettes(samples.observed, HAND.size)[0], case.observed)
+
+
 def test_a_hands_side_is_never_guessed():
     with pytest.raises(ValueError, match="never guessed"):
         prepare(hand_volume()[0], HAND, Crop(), ImportSettings())
