@@ -63,7 +63,7 @@ CASES: list[tuple[tuple[object, ...], int, str]] = [
     ((*RENDER, "--count", 0, "--out", "new"), 2, "at least 1"),
     (("render", "handy", "--count", 8, "--seed", 1, "--out", "new"), 2, "recipe 'handy' does not exist"),
     ((*RENDER, "--count", 8, "--out", "new", "--set", "render.colour=1"), 2, "no field 'render.colour'"),
-    ((*RENDER, "--count", 8, "--out", "new", "--set", "render.shape.changes=9"), 2, "allowed: 0 to 1"),
+    ((*RENDER, "--count", 8, "--out", "new", "--set", "render.hand.shape.changes=9"), 2, "allowed: 0 to 1"),
     (("render", "hand_smoke", "--count", 8, "--seed", -1, "--out", "new"), 2, "0 or more"),
     ((*RENDER, "--count", 8, "--out", "other"), 1, "holds something else (notes.txt)"),
     ((*RENDER, "--count", 8, "--out", "gopher://x/new"), 1, "use a local path"),
