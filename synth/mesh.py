@@ -68,14 +68,15 @@ def rest_mesh(template: Template, parameters: Mapping[str, float]) -> tuple[Arra
 
 
 def skin(template: Template, vertices: Array, heads: Array, rotations: Array, positions: Array) -> Array:
-    """(V, 3) posed vertices by linear blend skinning.
+    """(V, 3) float32 posed vertices by linear blend skinning.
 
-    rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone.
+    rotations (J, 3, 3), or any linear maps, and positions (J, 3): where each bone's rest frame and head have gone.
     """
-    offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
-    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)
-    blended = (template.weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
-    return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
+    moving = template.movers
+    offsets = positions[moving] - np.einsum("jab,jb->ja", rotations[moving], heads[moving])
+    transforms = np.concatenate([rotations[moving], offsets[:, :, None]], axis=2).astype(np.float32)
+    blended = (template.moving_weights @ transforms.reshape(-1, 12)).reshape(-1, 3, 4)
+    return np.asarray((blended[:, :, :3] @ vertices[:, :, None])[:, :, 0] + blended[:, :, 3], np.float32)
 
 
 def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:

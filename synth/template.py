@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ BODY_CHANGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared by identity, so that what is derived from it can be kept
 class Template:
     """The body model, or the part of it that one anatomy shows. Metres; z up, +x the subject's left, facing -y.
 
@@ -65,6 +66,16 @@ class Template:
     bones: tuple[str, ...]
     parents: tuple[int, ...]
     changes: tuple[str, ...]
+
+    @cached_property
+    def movers(self) -> NDArray[np.intp]:
+        """(M,) bones that move any of this template's skin."""
+        return np.flatnonzero(self.weights.any(0))
+
+    @cached_property
+    def moving_weights(self) -> NDArray[np.float32]:
+        """(V, M) weights of the movers alone."""
+        return np.ascontiguousarray(self.weights[:, self.movers])
 
     def bone(self, name: str) -> int:
         """Index of a bone."""
@@ -169,7 +180,7 @@ def build(folder: Path) -> None:
 def _store(template: Template, path: Path) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as stream:
-        np.savez(stream, **{name: np.asarray(value) for name, value in vars(template).items()})
+        np.savez(stream, **{field.name: np.asarray(getattr(template, field.name)) for field in fields(template)})
     os.replace(temporary, path)
 
 

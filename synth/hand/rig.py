@@ -1,0 +1,79 @@
+"""What the pose and the proportions of a hand need of the body model's rig, looked up once per template."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.template import Template
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HandRig:
+    """Indices into the bones and vertices of a template.
+
+    digits (5, 3): bones from the thumb to the little finger, root to tip; the thumb's first is its metacarpal
+    palm (4,): metacarpals of index to little finger; wrist, forearm: bones; limb: the bones that lie above the wrist
+    tips (5,): the vertex farthest along each distal phalanx
+    skin (F,): vertices of the digits; owner (F,): which of the 15 digit bones moves each most
+    bumps (F, 10): how near each lies to the middle and the last joint of each digit, 0 to 1, digit by digit
+    edges (E, 2): vertices that share a triangle's side, in both directions
+    """
+
+    digits: Index
+    palm: Index
+    wrist: int
+    forearm: int
+    limb: Index
+    tips: Index
+    skin: Index
+    owner: Index
+    bumps: NDArray[np.float32]
+    edges: Index
+
+
+@lru_cache(maxsize=4)
+def hand_rig(template: Template) -> HandRig:
+    """The rig of a left hand."""
+    digits = np.array([[template.bone(f"finger{d}-{j}.L") for j in (1, 2, 3)] for d in range(1, 6)])
+    dominant = template.weights.argmax(1)
+    skin = np.flatnonzero(np.isin(dominant, digits))
+    owner = np.array([np.flatnonzero(digits.ravel() == bone)[0] for bone in dominant[skin]])
+    inner, middle, outer = (template.weights[skin][:, digits[:, joint]] for joint in range(3))
+    bumps = 4 * np.stack([inner * middle, middle * outer], axis=2)  # a product of weights peaks where they are equal
+    names = ("lowerarm01.L", "lowerarm02.L", "upperarm02.L")
+    return HandRig(
+        digits=digits,
+        palm=np.array([template.bone(f"metacarpal{number}.L") for number in (1, 2, 3, 4)]),
+        wrist=template.bone("wrist.L"),
+        forearm=template.bone("lowerarm02.L"),
+        limb=np.array([template.bone(name) for name in names]),
+        tips=np.array([_tip(template, dominant, bone) for bone in digits[:, 2]]),
+        skin=skin,
+        owner=owner,
+        bumps=bumps.reshape(len(skin), -1).astype(np.float32),
+        edges=np.unique(template.triangles[:, [[0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2]]].reshape(-1, 2), axis=0),
+    )
+
+
+def hand_frame(template: Template, heads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) rows: towards the thumb, towards the fingers, out of the back of a left hand at rest."""
+    rig = hand_rig(template)
+    wrist, index, middle, little = heads[[rig.wrist, rig.digits[1, 0], rig.digits[2, 0], rig.digits[4, 0]]]
+    up = _unit(middle - wrist)
+    thumbward = index - little
+    thumbward = _unit(thumbward - (thumbward @ up) * up)
+    return np.stack([thumbward, up, np.cross(thumbward, up)])
+
+
+def _tip(template: Template, dominant: Index, bone: int) -> int:
+    own = np.flatnonzero(dominant == bone)
+    offsets = template.vertices[own] - template.heads[bone]
+    return int(own[(offsets @ offsets.mean(0)).argmax()])
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / np.linalg.norm(vector))
