@@ -10,8 +10,10 @@ from synth.template import Template
 
 Vector = NDArray[np.float64]
 
-# The thumb's metacarpal turns by a third of what its tip does (regression over the 901 hands of proportion.py).
+# The thumb's metacarpal turns by a third of what its tip does (regression over the 901 hands of proportion.py), but its
+# knuckle bends sideways only so far, towards and away from the palm (0.5-99.5 % of the same).
 _METACARPAL_REST, _METACARPAL_SHARE = np.deg2rad(22.7), 0.34
+_KNUCKLE = np.deg2rad((-13.0, 36.0))
 # A finger's tip lies on the asked line though its joints bend sideways: a bend turns the line from knuckle to tip by
 # the share of the finger that lies beyond it, half beyond the middle joint and a fifth beyond the last.
 _MIDDLE_PART, _LAST_PART = 0.52, 0.21
@@ -64,7 +66,7 @@ def _spreads(a: Parameters) -> Vector:
     bends = np.array([[a[f"bend_{digit}_{joint}"] for joint in (1, 2)] for digit in range(1, 6)])
     first = lines + _MIDDLE_PART * bends[:, 0] + _LAST_PART * bends[:, 1]
     spreads = np.stack([first, first - bends[:, 0], first - bends.sum(1)], axis=1)
-    metacarpal = _METACARPAL_REST + _METACARPAL_SHARE * lines[0] + bends[0, 0]
+    metacarpal = lines[0] + np.clip(_METACARPAL_REST + (_METACARPAL_SHARE - 1) * lines[0] + bends[0, 0], *_KNUCKLE)
     spreads[0] = metacarpal, lines[0] + bends[0, 1] / 2, lines[0] - bends[0, 1] / 2
     return np.asarray(spreads)
 

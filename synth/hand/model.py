@@ -67,4 +67,5 @@ def cut_forearm(template: Template, posed: Array, heads: Array, angles: Paramete
     kept, beyond = rig.edges[cut[rig.edges[:, 1]] & (distance[rig.edges[:, 0]] <= 0)].T
     share = (distance[kept] / (distance[kept] - distance[beyond]))[:, None]
     done[beyond] = posed[kept] + share * (posed[beyond] - posed[kept])  # the first ring is the outline itself
+    done[rig.rim[cut[rig.rim]]] = origin  # the open end closes in a point
     return done

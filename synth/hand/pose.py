@@ -59,6 +59,7 @@ class HandPose:
 
 # Usual sideways curve of the middle and last joint, towards the little finger, thumb to little finger (same source).
 _BENDS = np.array([[0.0, -2.0], [2.0, 3.0], [2.0, 4.0], [0.5, -2.0], [-1.0, -5.0]])
+_THUMB_MOST = 95.0  # no thumb points further back than square to its hand
 _THUMB_BASE, _THUMB_BEND = 5.6, 7.5  # deviations of the thumb's metacarpal about its usual line, and of its last joint
 
 
@@ -92,12 +93,14 @@ def sample_hand_pose(pose: HandPose, rng: np.random.Generator) -> Parameters:
 def _draw_spreads(pose: HandPose, wide: bool, rng: np.random.Generator) -> Parameters:
     own, common = rng.random(4), rng.random()
     shares = own if wide else 0.6 * own + 0.4 * common
-    angles = {}
-    for name, share in zip(BETWEEN, shares, strict=True):
-        usual = getattr(pose, name)
-        low, high = (pose.wide_thumb if name == "thumb_index" else pose.wide_between) if wide else usual
+    angles = {"middle": rng.uniform(*pose.middle), "palmar": rng.uniform(*pose.palmar)}
+    for name, share in zip(reversed(BETWEEN), reversed(shares), strict=True):
+        low, high = pose.wide_between if wide else getattr(pose, name)
+        if name == "thumb_index":
+            low, high = pose.wide_thumb if wide else pose.thumb_index
+            high = max(low, min(high, _THUMB_MOST - angles["middle"] - angles["index_middle"]))
         angles[name] = low + share * (high - low)
-    return angles | {"middle": rng.uniform(*pose.middle), "palmar": rng.uniform(*pose.palmar)}
+    return angles
 
 
 def _draw_flexion(pose: HandPose, wide: bool, rng: np.random.Generator) -> NDArray[np.float64]:

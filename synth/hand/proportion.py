@@ -6,7 +6,7 @@ Everything here is in hand axes: x towards the thumb, y from the wrist to the mi
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.hand.rig import HandRig, Index, hand_frame, hand_rig
+from synth.hand.rig import KNOBS, HandRig, Index, hand_frame, hand_rig
 from synth.mesh import Array, Parameters, skin
 from synth.template import Template
 
@@ -100,7 +100,7 @@ def _layout(
 
 def _swell(rig: HandRig, rest: Array, heads: Array, parameters: Parameters) -> Array:
     """The rest hand with its finger joints thickened by the shares `swelling_d_1` (middle) and `_2` (last joint)."""
-    shares = np.array([parameters[f"swelling_{d}_{joint}"] for d in range(1, 6) for joint in (1, 2)], np.float32)
+    shares = np.array([parameters[f"swelling_{digit}_{joint}"] for digit, joint in KNOBS], np.float32)
     rest[rig.skin] += (rig.bumps @ shares)[:, None] * _across(rig, rest, heads)
     return rest
 

@@ -11,6 +11,10 @@ from synth.template import Template
 Index = NDArray[np.intp]
 
 
+# (digit, joint) of the joints that may thicken: the last one of each digit (2) and the middle ones of the fingers (1).
+KNOBS = tuple((digit, joint) for digit in range(1, 6) for joint in (1, 2))[1:]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HandRig:
     """Indices into the bones and vertices of a template.
@@ -19,8 +23,8 @@ class HandRig:
     palm (4,): metacarpals of index to little finger; wrist, forearm: bones; limb: the bones that lie above the wrist
     tips (5,): the vertex farthest along each distal phalanx
     skin (F,): vertices of the digits; owner (F,): which of the 15 digit bones moves each most
-    bumps (F, 10): how near each lies to the middle and the last joint of each digit, 0 to 1, digit by digit
-    edges (E, 2): vertices that share a triangle's side, in both directions
+    bumps (F, 9): how near each lies to each of the finger joints KNOBS, 0 to 1
+    edges (E, 2): vertices that share a triangle's side, in both directions; rim (R,): where the forearm's skin ends
     """
 
     digits: Index
@@ -33,6 +37,7 @@ class HandRig:
     owner: Index
     bumps: NDArray[np.float32]
     edges: Index
+    rim: Index
 
 
 @lru_cache(maxsize=4)
@@ -44,6 +49,8 @@ def hand_rig(template: Template) -> HandRig:
     owner = np.array([np.flatnonzero(digits.ravel() == bone)[0] for bone in dominant[skin]])
     inner, middle, outer = (template.weights[skin][:, digits[:, joint]] for joint in range(3))
     bumps = 4 * np.stack([inner * middle, middle * outer], axis=2)  # a product of weights peaks where they are equal
+    sides = template.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    edges, counts = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0, return_counts=True)
     names = ("lowerarm01.L", "lowerarm02.L", "upperarm02.L")
     return HandRig(
         digits=digits,
@@ -54,8 +61,9 @@ def hand_rig(template: Template) -> HandRig:
         tips=np.array([_tip(template, dominant, bone) for bone in digits[:, 2]]),
         skin=skin,
         owner=owner,
-        bumps=bumps.reshape(len(skin), -1).astype(np.float32),
-        edges=np.unique(template.triangles[:, [[0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2]]].reshape(-1, 2), axis=0),
+        bumps=bumps.reshape(len(skin), -1)[:, 1:].astype(np.float32),
+        edges=edges,
+        rim=np.unique(edges[counts == 1]),
     )
 
 

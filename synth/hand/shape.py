@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.hand.rig import KNOBS
 from synth.mesh import Parameters
 from synth.skeleton import Range
 
@@ -26,13 +27,15 @@ class HandShape:
     changes: deviation of every local change, cut at ± 1
     fingers, row, finger_length, phalanx: deviations of the logarithms of length factors: of all fingers against the
       palm, of each row of phalanges, of each finger, of each phalanx (twice that for the little finger's middle one)
-    finger_width, palm_width: the same for widths, per finger and of the palm with the forearm
+    finger_width: the same for thickness, once for all fingers (thin, swollen) and again for each; palm_width: of the
+      palm with the forearm
     knuckle: deviation of a knuckle's place along the hand, as a share of the hand's length
     joint_width: deviation of a finger joint's thickness; arthritic: share of people over 45 with nodes on some joints
-    Source of the defaults: 901 hands of the Digital Hand Atlas, deviations of the logarithms (fingers/palm 0.048,
-    finger/middle finger 0.016-0.038, phalanx 0.033-0.057, the little finger's middle one 0.094, breadth of the
-    knuckles 0.056), 1.2 to 1.5 times, for people of other ages and origins. Nodes: Kellgren & Moore 1952 (Br Med J
-    1:181): last joints first, then middle ones, several at once.
+    Source of the defaults: height as the body model is calibrated (mean 0.33-0.39, deviation 0.07), but wider. Lengths:
+    901 hands of the Digital Hand Atlas, deviations of the logarithms (fingers/palm 0.048, finger/middle finger
+    0.016-0.038, phalanx 0.033-0.057, the little finger's middle one 0.094, breadth of the knuckles 0.056), up to 1.5
+    times, for people of other ages and origins. Nodes: Kellgren & Moore 1952 (Br Med J 1:181): last joints first, then
+    middle ones, several at once.
     """
 
     age_years: Range = (2.0, 90.0)
@@ -40,14 +43,14 @@ class HandShape:
     gender_spread: float = 0.5
     muscle: Spread = (0.5, 0.25)
     weight: Spread = (0.5, 0.25)
-    height: Spread = (0.5, 0.2)
+    height: Spread = (0.38, 0.12)
     proportions: Spread = (0.5, 0.25)
     changes: float = 0.4
     fingers: float = 0.05
     row: float = 0.035
-    finger_length: float = 0.025
-    phalanx: float = 0.03
-    finger_width: float = 0.10
+    finger_length: float = 0.02
+    phalanx: float = 0.025
+    finger_width: float = 0.08
     palm_width: float = 0.07
     knuckle: float = 0.008
     joint_width: float = 0.05
@@ -82,14 +85,14 @@ def sample_hand_shape(shape: HandShape, changes: tuple[str, ...], rng: np.random
         + rng.normal(0, shape.finger_length, (5, 1))
         + rng.normal(0, shape.phalanx, (5, 3)) * _own_spread()
     )
-    widths = rng.normal(0, shape.finger_width, 5)
+    widths = rng.normal(0, shape.finger_width) + rng.normal(0, shape.finger_width, 5)
     swelling = _draw_swelling(shape, years, rng)
     for digit in range(5):
         for joint in range(3):
             drawn[f"length_{digit + 1}_{joint + 1}"] = float(np.exp(lengths[digit, joint]))
         drawn[f"width_{digit + 1}"] = float(np.exp(widths[digit]))
-        for joint in range(2):
-            drawn[f"swelling_{digit + 1}_{joint + 1}"] = float(swelling[digit, joint])
+    for (digit, joint), share in zip(KNOBS, swelling, strict=True):
+        drawn[f"swelling_{digit}_{joint}"] = float(share)
     drawn["palm"] = float(np.exp(rng.normal(0, shape.palm_width)))
     for digit, shift in zip((2, 4, 5), rng.normal(0, shape.knuckle, 3), strict=True):
         drawn[f"knuckle_{digit}"] = float(shift)
@@ -112,8 +115,10 @@ def _own_spread() -> NDArray[np.float64]:
 
 
 def _draw_swelling(shape: HandShape, years: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(5, 2) by how much of its thickness each middle and last joint is thicker; nodes come on top."""
-    swelling = rng.normal(0, shape.joint_width, (5, 2))
+    """(9,) by how much of its thickness each of KNOBS is thicker; nodes come on top, more often on last joints."""
+    count = len(KNOBS)
+    swelling = np.clip(rng.normal(0, shape.joint_width, count), -0.15, 0.15)
     ill = rng.random() < shape.arthritic and years > _ARTHRITIC_AGE
-    nodes = rng.uniform(0.05, 0.3, (5, 2)) * (rng.random((5, 2)) < [0.3, 0.6])
-    return np.asarray(np.clip(swelling, -0.15, 0.15) + (nodes if ill else 0.0))
+    often = np.array([0.6 if joint == 2 else 0.3 for _, joint in KNOBS])
+    nodes = rng.uniform(0.05, 0.3, count) * (rng.random(count) < often)
+    return np.asarray(swelling + (nodes if ill else 0.0))

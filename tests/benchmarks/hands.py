@@ -149,9 +149,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _print(report: dict[str, dict[str, dict[str, float]]]) -> None:
-    print(
-        f"{'':36s} inside  inside   KS     real          usual\n{'':36s} recipe  usual   usual   median  SD    median  SD"
-    )
+    print(f"{'':36s} inside  inside       KS   real          usual")
+    print(f"{'':36s} recipe   usual    usual   median  SD    median  SD")
     for name, row in report["usual"].items():
         numbers = [row[key] for key in ("ks", "real_median", "real_sd", "synthetic_median", "synthetic_sd")]
         inside = f"{report['recipe'][name]['inside']:6.3f}  {row['inside']:6.3f}"
