@@ -22,7 +22,7 @@ def hand_of(template: Template, parameters: Parameters) -> Posed:
     radii = phalanx_radii(hand_rig(template), rest, heads)
     turned, placed = pose_hand(template, rest, heads, radii, parameters)
     rotations, positions = turned.astype(np.float32), placed.astype(np.float32)
-    whole = skin(template, rest, heads, rotations, positions)
+    whole = skin(hand_rig(template).supple, rest, heads, rotations, positions)
     return Posed(
         vertices=cut_forearm(template, whole, heads, parameters),
         rotations=rotations,

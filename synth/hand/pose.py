@@ -45,9 +45,9 @@ class HandPose:
     wide_between: Range = (-15.0, 40.0)
     wide_flexion: Range = (0.0, 60.0)
     wide_tilt: Range = (-25.0, 25.0)
-    forearm: Range = (-0.05, 0.7)
+    forearm: Range = (0.0, 0.7)
     short_forearm: float = 0.5
-    cut_tilt: Range = (-25.0, 25.0)
+    cut_tilt: Range = (-20.0, 20.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.wide <= 1 or not 0 <= self.short_forearm <= 1:

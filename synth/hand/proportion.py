@@ -52,7 +52,7 @@ def proportion_hand(template: Template, vertices: Array, heads: Array, parameter
     slack = offsets - np.einsum("nab,nb->na", base, ends)
     stretch[bones] = base + slack[:, :, None] * (axes / np.linalg.norm(ends, axis=1, keepdims=True))[:, None]
     old, new, maps = (numbers.astype(np.float32) for numbers in (joints, moved, stretch))
-    rest = skin(template, placed.astype(np.float32), old, maps, new)
+    rest = skin(rig.supple, placed.astype(np.float32), old, maps, new)
     return _swell(rig, rest, new, parameters), new
 
 

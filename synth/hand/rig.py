@@ -1,6 +1,6 @@
 """What the pose and the proportions of a hand need of the body model's rig, looked up once per template."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,9 @@ Index = NDArray[np.intp]
 KNOBS = tuple((digit, joint) for digit in range(1, 6) for joint in (1, 2))[1:]
 
 
+_SOFTENING = 12  # rounds
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HandRig:
     """Indices into the bones and vertices of a template.
@@ -25,6 +28,7 @@ class HandRig:
     skin (F,): vertices of the digits; owner (F,): which of the 15 digit bones moves each most
     bumps (F, 9): how near each lies to each of the finger joints KNOBS, 0 to 1
     edges (E, 2): vertices that share a triangle's side, in both directions; rim (R,): where the forearm's skin ends
+    supple: the template with the weights that skin is moved by
     """
 
     digits: Index
@@ -38,6 +42,7 @@ class HandRig:
     bumps: NDArray[np.float32]
     edges: Index
     rim: Index
+    supple: Template
 
 
 @lru_cache(maxsize=4)
@@ -63,6 +68,7 @@ def hand_rig(template: Template) -> HandRig:
         owner=owner,
         bumps=bumps.reshape(len(skin), -1)[:, 1:].astype(np.float32),
         edges=edges,
+        supple=_soften_thumb(template, edges, digits[0]),
         rim=np.unique(edges[counts == 1]),
     )
 
@@ -75,6 +81,22 @@ def hand_frame(template: Template, heads: NDArray[np.float64]) -> NDArray[np.flo
     thumbward = index - little
     thumbward = _unit(thumbward - (thumbward @ up) * up)
     return np.stack([thumbward, up, np.cross(thumbward, up)])
+
+
+def _soften_thumb(template: Template, edges: Index, thumb: Index) -> Template:
+    """The template with the skin weights about the thumb's knuckle averaged over neighbours.
+
+    Work-around for anny 0.6.2: there the weights change from one vertex to the next, and a thumb that is spread far
+    tears its web into teeth.
+    """
+    weights = template.weights.astype(np.float64)
+    soft = (weights[:, thumb[:2]].sum(1) > 0.02) & (weights[:, thumb[2]] < 0.02)
+    counts = np.bincount(edges[:, 0], minlength=len(weights))[:, None]
+    for _ in range(_SOFTENING):
+        mean = np.zeros_like(weights)
+        np.add.at(mean, edges[:, 0], weights[edges[:, 1]])
+        weights = np.where(soft[:, None], 0.5 * weights + 0.5 * mean / counts, weights)
+    return replace(template, weights=weights.astype(np.float32))
 
 
 def _tip(template: Template, dominant: Index, bone: int) -> int:
