@@ -52,7 +52,7 @@ def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     for feature, anchors in _ANCHORS:
         factors.append(_interpolation(parameters.get(feature, 0.5), np.array(anchors)))
     variations = np.concatenate(factors)
-    combined = np.prod(np.where(template.mask > 0, variations, 1.0), axis=1)
+    combined = np.prod(np.where(template.combined, variations[:, None], 1.0), axis=0)
     local = np.array([parameters.get(change, 0.0) for change in template.changes])
     signed = np.stack([np.maximum(local, 0), np.maximum(-local, 0)], axis=1).ravel()
     return np.asarray(np.concatenate([combined @ template.projection, signed]), np.float32)
@@ -76,7 +76,7 @@ def skin(template: Template, vertices: Array, heads: Array, rotations: Array, po
     offsets = positions[moving] - np.einsum("jab,jb->ja", rotations[moving], heads[moving])
     transforms = np.concatenate([rotations[moving], offsets[:, :, None]], axis=2).astype(np.float32)
     blended = (template.moving_weights @ transforms.reshape(-1, 12)).reshape(-1, 3, 4)
-    return np.asarray((blended[:, :, :3] @ vertices[:, :, None])[:, :, 0] + blended[:, :, 3], np.float32)
+    return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
 
 
 def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,6 +68,11 @@ class Template:
     changes: tuple[str, ...]
 
     @cached_property
+    def combined(self) -> NDArray[np.bool_]:
+        """(A, M) which variations each phenotype combination is a product of."""
+        return np.ascontiguousarray(self.mask.T > 0)
+
+    @cached_property
     def movers(self) -> NDArray[np.intp]:
         """(M,) bones that move any of this template's skin."""
         return np.flatnonzero(self.weights.any(0))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.hand.kinematics import directions, pose_hand
-from synth.hand.proportion import hand_length, phalanx_radii, proportion_hand
+from synth.hand.proportion import hand_length, proportion_hand
 from synth.hand.rig import hand_rig
 from synth.mesh import Array, Parameters, Posed, rest_mesh, skin
 from synth.skeleton import about
@@ -18,8 +18,7 @@ def hand_of(template: Template, parameters: Parameters) -> Posed:
 
     In hand axes: x towards the thumb, y from the wrist to the middle knuckle, z out of the back.
     """
-    rest, heads = proportion_hand(template, *rest_mesh(template, parameters), parameters)
-    radii = phalanx_radii(hand_rig(template), rest, heads)
+    rest, heads, radii = proportion_hand(template, *rest_mesh(template, parameters), parameters)
     turned, placed = pose_hand(template, rest, heads, radii, parameters)
     rotations, positions = turned.astype(np.float32), placed.astype(np.float32)
     whole = skin(hand_rig(template).supple, rest, heads, rotations, positions)
@@ -58,14 +57,16 @@ def cut_forearm(template: Template, posed: Array, heads: Array, angles: Paramete
     rig = hand_rig(template)
     origin, normal, down = cut_plane(angles, hand_length(rig, heads))
     distance = (posed - origin) @ normal
-    cut = distance > 0
-    cut[rig.skin] = False  # a thumb far out may reach below the plane
+    limb = rig.limb_skin  # not the digits: a thumb far out may reach below the plane
+    cut = limb[distance[limb] > 0]
     reach = distance[cut][:, None] / (down @ normal)
     done = posed.copy()
     # Rings far beyond would stick out where the forearm is thicker: they shrink towards the axis, within the plane.
     done[cut] = origin + (posed[cut] - reach * down - origin) * np.exp(-reach / _TAPER_M)
-    kept, beyond = rig.edges[cut[rig.edges[:, 1]] & (distance[rig.edges[:, 0]] <= 0)].T
-    share = (distance[kept] / (distance[kept] - distance[beyond]))[:, None]
+    sides = distance[rig.borders]
+    crossing = (sides[:, 0] <= 0) & (sides[:, 1] > 0)
+    kept, beyond = rig.borders[crossing].T
+    share = (sides[crossing, 0] / (sides[crossing, 0] - sides[crossing, 1]))[:, None]
     done[beyond] = posed[kept] + share * (posed[beyond] - posed[kept])  # the first ring is the outline itself
-    done[rig.rim[cut[rig.rim]]] = origin  # the open end closes in a point
+    done[rig.rim[distance[rig.rim] > 0]] = origin  # the open end closes in a point
     return done

@@ -29,10 +29,13 @@ TISSUE = np.array([0.030, 0.021, 0.021, 0.021, 0.020])
 MIDDLE_KNUCKLE = _ROOTS[2, 1]
 
 
-def proportion_hand(template: Template, vertices: Array, heads: Array, parameters: Parameters) -> tuple[Array, Array]:
-    """(vertices (V, 3), joint heads (J, 3)) of the rest hand in hand axes, metres, its wrist at the origin.
+def proportion_hand(
+    template: Template, vertices: Array, heads: Array, parameters: Parameters
+) -> tuple[Array, Array, NDArray[np.float64]]:
+    """(vertices (V, 3), joint heads (J, 3), radii (5, 3) of the digits' bones) of the rest hand, metres.
 
-    Each bone is stretched along and thickened across its own axis, and its skin goes along.
+    In hand axes, the wrist at the origin. Each bone is stretched along and thickened across its own axis, and its skin
+    goes along.
     """
     rig = hand_rig(template)
     frame = hand_frame(template, heads.astype(np.float64))
@@ -53,19 +56,12 @@ def proportion_hand(template: Template, vertices: Array, heads: Array, parameter
     stretch[bones] = base + slack[:, :, None] * (axes / np.linalg.norm(ends, axis=1, keepdims=True))[:, None]
     old, new, maps = (numbers.astype(np.float32) for numbers in (joints, moved, stretch))
     rest = skin(rig.supple, placed.astype(np.float32), old, maps, new)
-    return _swell(rig, rest, new, parameters), new
+    return rest, new, _swell(rig, rest, new, parameters)
 
 
 def hand_length(rig: HandRig, heads: Array) -> float:
     """Length in metres from the wrist to the tip of the straight middle finger's bone, of a proportioned hand."""
     return float(np.linalg.norm(heads[rig.digits[2, 0]] - heads[rig.wrist]) / MIDDLE_KNUCKLE)
-
-
-def phalanx_radii(rig: HandRig, rest: Array, heads: Array) -> NDArray[np.float64]:
-    """(5, 3) mean radius in metres of the skin about each digit bone."""
-    distance = np.linalg.norm(_across(rig, rest, heads), axis=1)
-    counts = np.bincount(rig.owner, minlength=15)
-    return np.asarray((np.bincount(rig.owner, distance, minlength=15) / counts).reshape(5, 3))
 
 
 def _bones(
@@ -98,17 +94,15 @@ def _layout(
     return moved, np.concatenate([aims.reshape(15, 3), palm])
 
 
-def _swell(rig: HandRig, rest: Array, heads: Array, parameters: Parameters) -> Array:
-    """The rest hand with its finger joints thickened by the shares `swelling_d_1` (middle) and `_2` (last joint)."""
+def _swell(rig: HandRig, rest: Array, heads: Array, parameters: Parameters) -> NDArray[np.float64]:
+    """(5, 3) mean radius of each digit bone's skin, after its joints in `rest` were thickened by `swelling_d_j`."""
     shares = np.array([parameters[f"swelling_{digit}_{joint}"] for digit, joint in KNOBS], np.float32)
-    rest[rig.skin] += (rig.bumps @ shares)[:, None] * _across(rig, rest, heads)
-    return rest
-
-
-def _across(rig: HandRig, rest: Array, heads: Array) -> Array:
-    """(F, 3) offsets of the digits' skin from its bones' axes."""
-    chains = np.concatenate([heads[rig.digits], rest[rig.tips][:, None]], axis=1)
-    ends = np.diff(chains, axis=1).reshape(15, 3)
+    roots = heads[rig.digits].reshape(15, 3)
+    ends = np.diff(np.concatenate([heads[rig.digits], rest[rig.tips][:, None]], axis=1), axis=1).reshape(15, 3)
     axes = (ends / np.linalg.norm(ends, axis=1, keepdims=True))[rig.owner]
-    offsets = rest[rig.skin] - heads[rig.digits].reshape(15, 3)[rig.owner]
-    return np.asarray(offsets - (offsets * axes).sum(1, keepdims=True) * axes)
+    offsets = rest[rig.skin] - roots[rig.owner]
+    across = offsets - np.einsum("va,va->v", offsets, axes)[:, None] * axes
+    thicker = rig.bumps @ shares
+    rest[rig.skin] += thicker[:, None] * across
+    radii = np.sqrt(np.einsum("va,va->v", across, across)) * (1 + thicker)
+    return np.asarray((np.bincount(rig.owner, radii, minlength=15) / np.bincount(rig.owner)).reshape(5, 3))

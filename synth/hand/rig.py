@@ -27,7 +27,8 @@ class HandRig:
     tips (5,): the vertex farthest along each distal phalanx
     skin (F,): vertices of the digits; owner (F,): which of the 15 digit bones moves each most
     bumps (F, 9): how near each lies to each of the finger joints KNOBS, 0 to 1
-    edges (E, 2): vertices that share a triangle's side, in both directions; rim (R,): where the forearm's skin ends
+    limb_skin (L,): all other vertices; borders (E, 2): sides of triangles, from any vertex to one of limb_skin
+    rim (R,): where the forearm's skin ends
     supple: the template with the weights that skin is moved by
     """
 
@@ -40,7 +41,8 @@ class HandRig:
     skin: Index
     owner: Index
     bumps: NDArray[np.float32]
-    edges: Index
+    limb_skin: Index
+    borders: Index
     rim: Index
     supple: Template
 
@@ -51,6 +53,7 @@ def hand_rig(template: Template) -> HandRig:
     digits = np.array([[template.bone(f"finger{d}-{j}.L") for j in (1, 2, 3)] for d in range(1, 6)])
     dominant = template.weights.argmax(1)
     skin = np.flatnonzero(np.isin(dominant, digits))
+    limb_skin = np.setdiff1d(np.arange(len(dominant)), skin)
     owner = np.array([np.flatnonzero(digits.ravel() == bone)[0] for bone in dominant[skin]])
     inner, middle, outer = (template.weights[skin][:, digits[:, joint]] for joint in range(3))
     bumps = 4 * np.stack([inner * middle, middle * outer], axis=2)  # a product of weights peaks where they are equal
@@ -67,7 +70,8 @@ def hand_rig(template: Template) -> HandRig:
         skin=skin,
         owner=owner,
         bumps=bumps.reshape(len(skin), -1)[:, 1:].astype(np.float32),
-        edges=edges,
+        limb_skin=limb_skin,
+        borders=edges[np.isin(edges[:, 1], limb_skin)],
         supple=_soften_thumb(template, edges, digits[0]),
         rim=np.unique(edges[counts == 1]),
     )
@@ -80,7 +84,8 @@ def hand_frame(template: Template, heads: NDArray[np.float64]) -> NDArray[np.flo
     up = _unit(middle - wrist)
     thumbward = index - little
     thumbward = _unit(thumbward - (thumbward @ up) * up)
-    return np.stack([thumbward, up, np.cross(thumbward, up)])
+    (a, b, c), (x, y, z) = thumbward, up
+    return np.stack([thumbward, up, np.array([b * z - c * y, c * x - a * z, a * y - b * x])])
 
 
 def _soften_thumb(template: Template, edges: Index, thumb: Index) -> Template:
