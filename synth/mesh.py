@@ -29,7 +29,7 @@ _ANCHORS: tuple[tuple[str, tuple[float, ...]], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Posed:
-    """A posed mesh in model axes, metres: z up, +x the subject's left, facing -y.
+    """A posed mesh in metres. Bodies: z up, +x the subject's left, facing -y. Hands: see hand/proportion.py.
 
     vertices (V, 3); rotations (J, 3, 3) of the bones from rest and positions (J, 3) of their heads;
     rest (V, 3) and heads (J, 3): the same person unposed; view (3, 3): to viewing millimetres.
