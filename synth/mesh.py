@@ -1,5 +1,6 @@
 """The body model's mesh: from shape parameters to a rest mesh, and from bone frames to a posed one."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     """
     factors = [np.full(3, 1 / 3)]
     for feature, anchors in _ANCHORS:
-        factors.append(_interpolation(parameters.get(feature, 0.5), np.array(anchors)))
+        factors.append(_interpolation(parameters.get(feature, 0.5), anchors))
     variations = np.concatenate(factors)
     combined = np.prod(np.where(template.combined, variations[:, None], 1.0), axis=0)
     local = np.array([parameters.get(change, 0.0) for change in template.changes])
@@ -79,6 +80,11 @@ def skin(template: Template, vertices: Array, heads: Array, rotations: Array, po
     return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
 
 
-def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _interpolation(value: float, anchors: tuple[float, ...]) -> NDArray[np.float64]:
     """Weights of linear interpolation between anchors, one per anchor."""
-    return np.array([np.interp(value, anchors, row) for row in np.eye(len(anchors))])
+    held = min(max(value, anchors[0]), anchors[-1])
+    upper = min(max(bisect_left(anchors, held), 1), len(anchors) - 1)
+    weights = np.zeros(len(anchors))
+    weights[upper] = (held - anchors[upper - 1]) / (anchors[upper] - anchors[upper - 1])
+    weights[upper - 1] = 1 - weights[upper]
+    return weights

@@ -56,17 +56,16 @@ def cut_forearm(template: Template, posed: Array, heads: Array, angles: Paramete
     """The posed hand (V, 3) cut off at `cut_plane`: the skin beyond lies on the plane, inside the cut's outline."""
     rig = hand_rig(template)
     origin, normal, down = cut_plane(angles, hand_length(rig, heads))
-    distance = (posed - origin) @ normal
-    limb = rig.limb_skin  # not the digits: a thumb far out may reach below the plane
-    cut = limb[distance[limb] > 0]
+    distance = posed @ normal.astype(np.float32) - np.float32(origin @ normal)
+    past = distance > 0
+    cut = rig.limb_skin[past[rig.limb_skin]]  # not the digits: a thumb far out may reach below the plane
     reach = distance[cut][:, None] / (down @ normal)
     done = posed.copy()
     # Rings far beyond would stick out where the forearm is thicker: they shrink towards the axis, within the plane.
     done[cut] = origin + (posed[cut] - reach * down - origin) * np.exp(-reach / _TAPER_M)
-    sides = distance[rig.borders]
-    crossing = (sides[:, 0] <= 0) & (sides[:, 1] > 0)
+    crossing = past[rig.borders[:, 1]] & ~past[rig.borders[:, 0]]
     kept, beyond = rig.borders[crossing].T
-    share = (sides[crossing, 0] / (sides[crossing, 0] - sides[crossing, 1]))[:, None]
+    share = (distance[kept] / (distance[kept] - distance[beyond]))[:, None]
     done[beyond] = posed[kept] + share * (posed[beyond] - posed[kept])  # the first ring is the outline itself
-    done[rig.rim[distance[rig.rim] > 0]] = origin  # the open end closes in a point
+    done[rig.rim[past[rig.rim]]] = origin  # the open end closes in a point
     return done

@@ -99,8 +99,8 @@ def _swell(rig: HandRig, rest: Array, heads: Array, parameters: Parameters) -> N
     shares = np.array([parameters[f"swelling_{digit}_{joint}"] for digit, joint in KNOBS], np.float32)
     roots = heads[rig.digits].reshape(15, 3)
     ends = np.diff(np.concatenate([heads[rig.digits], rest[rig.tips][:, None]], axis=1), axis=1).reshape(15, 3)
-    axes = (ends / np.linalg.norm(ends, axis=1, keepdims=True))[rig.owner]
-    offsets = rest[rig.skin] - roots[rig.owner]
+    axes = (ends / np.linalg.norm(ends, axis=1, keepdims=True)).take(rig.owner, 0)
+    offsets = rest.take(rig.skin, 0) - roots.take(rig.owner, 0)
     across = offsets - np.einsum("va,va->v", offsets, axes)[:, None] * axes
     thicker = rig.bumps @ shares
     rest[rig.skin] += thicker[:, None] * across
