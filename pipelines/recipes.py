@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from synth.domain.anatomy import anatomy_named
 from synth.figure import BodyRange, HandRange, RenderRecipe
-from synth.hand.shape import HandShape
 from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
@@ -39,20 +38,6 @@ class Recipe:
             raise ValueError(f"recipe is for {self.anatomy}, but train.views has {', '.join(foreign)}")
 
 
-# Hands of all ages, wider in finger and palm than the body model draws them.
-_HAND_SHAPE = HandShape(
-    age=(0.2, 1.0),
-    gender_spread=0.5,
-    muscle=(0.5, 0.25),
-    weight=(0.5, 0.25),
-    height=(0.5, 0.2),
-    changes=0.4,
-    finger_length=0.06,
-    finger_width=0.10,
-    palm_width=0.07,
-)
-
-
 def _schedules() -> tuple[Schedule, ...]:
     """A small grid: how long, how fast, and what stays as pre-trained."""
     return (
@@ -73,7 +58,7 @@ def hand() -> Recipe:
     """Our best for hands: 96 x 96, heatmap network."""
     return Recipe(
         anatomy="hand",
-        render=RenderRecipe(anatomy="hand", hand=HandRange(shape=_HAND_SHAPE)),
+        render=RenderRecipe(anatomy="hand", hand=HandRange()),
         model=_NETWORK,
         train=TrainRecipe(augment=0.5, views=hand_views()),
         sweep=SweepRecipe(schedules=_schedules(), folds=3, scratch=_SCRATCH),

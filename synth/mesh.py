@@ -1,5 +1,6 @@
 """The body model's mesh: from shape parameters to a rest mesh, and from bone frames to a posed one."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ _ANCHORS: tuple[tuple[str, tuple[float, ...]], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Posed:
-    """A posed mesh in model axes, metres: z up, +x the subject's left, facing -y.
+    """A posed mesh in metres. Bodies: z up, +x the subject's left, facing -y. Hands: see hand/proportion.py.
 
     vertices (V, 3); rotations (J, 3, 3) of the bones from rest and positions (J, 3) of their heads;
     rest (V, 3) and heads (J, 3): the same person unposed; view (3, 3): to viewing millimetres.
@@ -50,9 +51,9 @@ def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     """
     factors = [np.full(3, 1 / 3)]
     for feature, anchors in _ANCHORS:
-        factors.append(_interpolation(parameters.get(feature, 0.5), np.array(anchors)))
+        factors.append(_interpolation(parameters.get(feature, 0.5), anchors))
     variations = np.concatenate(factors)
-    combined = np.prod(np.where(template.mask > 0, variations, 1.0), axis=1)
+    combined = np.prod(np.where(template.combined, variations[:, None], 1.0), axis=0)
     local = np.array([parameters.get(change, 0.0) for change in template.changes])
     signed = np.stack([np.maximum(local, 0), np.maximum(-local, 0)], axis=1).ravel()
     return np.asarray(np.concatenate([combined @ template.projection, signed]), np.float32)
@@ -68,16 +69,22 @@ def rest_mesh(template: Template, parameters: Mapping[str, float]) -> tuple[Arra
 
 
 def skin(template: Template, vertices: Array, heads: Array, rotations: Array, positions: Array) -> Array:
-    """(V, 3) posed vertices by linear blend skinning.
+    """(V, 3) float32 posed vertices by linear blend skinning.
 
-    rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone.
+    rotations (J, 3, 3), or any linear maps, and positions (J, 3): where each bone's rest frame and head have gone.
     """
-    offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
-    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)[template.moving]
-    blended = (template.moving_weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
+    moving = template.moving
+    offsets = positions[moving] - np.einsum("jab,jb->ja", rotations[moving], heads[moving])
+    transforms = np.concatenate([rotations[moving], offsets[:, :, None]], axis=2).astype(np.float32)
+    blended = (template.moving_weights @ transforms.reshape(-1, 12)).reshape(-1, 3, 4)
     return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
 
 
-def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _interpolation(value: float, anchors: tuple[float, ...]) -> NDArray[np.float64]:
     """Weights of linear interpolation between anchors, one per anchor."""
-    return np.array([np.interp(value, anchors, row) for row in np.eye(len(anchors))])
+    held = min(max(value, anchors[0]), anchors[-1])
+    upper = min(max(bisect_left(anchors, held), 1), len(anchors) - 1)
+    weights = np.zeros(len(anchors))
+    weights[upper] = (held - anchors[upper - 1]) / (anchors[upper] - anchors[upper - 1])
+    weights[upper - 1] = 1 - weights[upper]
+    return weights

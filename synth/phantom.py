@@ -77,7 +77,7 @@ def hand_phantoms() -> PhantomRecipe:
         cases_per_subject=2,
         hand=HandRange(
             shape=HandShape(
-                age=(0.3, 0.85), gender_spread=0.4, muscle=(0.45, 0.25), weight=(0.45, 0.3), height=(0.5, 0.25),
+                age_years=(7.0, 70.0), gender_spread=0.4, muscle=(0.45, 0.25), weight=(0.45, 0.3), height=(0.5, 0.25),
                 changes=0.5, finger_length=0.07, finger_width=0.08, palm_width=0.08,
             ),
             pose=HandPose(

@@ -45,7 +45,7 @@ BODY_CHANGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared by identity, so that what is derived from it can be kept
 class Template:
     """The body model, or the part of it that one anatomy shows. Metres; z up, +x the subject's left, facing -y.
 
@@ -70,6 +70,11 @@ class Template:
     bones: tuple[str, ...]
     parents: tuple[int, ...]
     changes: tuple[str, ...]
+
+    @cached_property
+    def combined(self) -> NDArray[np.bool_]:
+        """(A, M) which variations each phenotype combination is a product of."""
+        return np.ascontiguousarray(self.mask.T > 0)
 
     def bone(self, name: str) -> int:
         """Index of a bone."""

@@ -107,9 +107,9 @@ def _crossings(
     a, b, c = (flat[owner, k] for k in range(3))
     point = np.column_stack([x, z])
     area = _cross(b - a, c - a)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # triangles seen edge-on or drawn into a point have no area
         weight_b, weight_c = _cross(point - a, c - a) / area, _cross(b - a, point - a) / area
-    hit = (area != 0) & (weight_b >= 0) & (weight_c >= 0) & (weight_b + weight_c <= 1)
+        hit = (area != 0) & (weight_b >= 0) & (weight_c >= 0) & (weight_b + weight_c <= 1)
     owner, weight_b, weight_c = owner[hit], weight_b[hit], weight_c[hit]
     y = corners[owner, 0, 1] + weight_b * edge1[owner, 1] + weight_c * edge2[owner, 1]
     sign = (outwards * np.sign(area[hit])).astype(np.int16)  # a front face (normal to -y) has positive area in (x, z)

@@ -3,57 +3,69 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.hand.pose import hand_frame, pose_hand
-from synth.hand.shape import proportion_hand
+from synth.hand.kinematics import directions, pose_hand
+from synth.hand.proportion import hand_length, proportion_hand
+from synth.hand.rig import hand_rig
 from synth.mesh import Array, Parameters, Posed, rest_mesh, skin
-from synth.skeleton import Skeleton, about
+from synth.skeleton import about
 from synth.template import Template
+
+_TAPER_M = 0.04  # beyond the cut a ring shrinks by 1/e over this length: faster than any forearm thickens
 
 
 def hand_of(template: Template, parameters: Parameters) -> Posed:
-    """The left hand with these shape and pose parameters, its forearm cut off."""
-    rest, heads = proportion_hand(template, *rest_mesh(template, parameters), parameters)
-    skeleton = pose_hand(template, heads, parameters)
-    rotations, positions = skeleton.rotations.astype(np.float32), skeleton.positions.astype(np.float32)
-    whole = skin(template, rest, heads, rotations, positions)
+    """The left hand with these shape and pose parameters, its forearm cut off.
+
+    In hand axes: x towards the thumb, y from the wrist to the middle knuckle, z out of the back.
+    """
+    rest, heads, radii = proportion_hand(template, *rest_mesh(template, parameters), parameters)
+    turned, placed = pose_hand(template, rest, heads, radii, parameters)
+    rotations, positions = turned.astype(np.float32), placed.astype(np.float32)
+    whole = skin(hand_rig(template).supple, rest, heads, rotations, positions)
     return Posed(
-        vertices=cut_forearm(template, whole, skeleton, parameters),
+        vertices=cut_forearm(template, whole, heads, parameters),
         rotations=rotations,
         positions=positions,
         rest=rest,
         heads=heads,
-        view=_view(template, heads, parameters),
+        view=_view(parameters),
     )
 
 
-def _view(template: Template, heads: Array, angles: Parameters) -> NDArray[np.float64]:
-    """(3, 3) from model metres to viewing millimetres: the back of the hand towards the viewer, fingers up."""
-    side, up, back = hand_frame(template, heads.astype(np.float64))
+def _view(angles: Parameters) -> NDArray[np.float64]:
+    """(3, 3) from hand axes in metres to viewing millimetres: the back of the hand towards the viewer, fingers up."""
     turn, lean, nod = (np.deg2rad(angles[name]) for name in ("rotation", "tilt_up", "tilt_side"))
     rotation = about([0, 0, 1], turn) @ about([0, 1, 0], lean) @ about([1, 0, 0], nod)
-    return np.asarray(1000 * rotation @ np.stack([side, -up, -back]), np.float64)
+    return np.asarray(1000 * rotation @ np.diag([1.0, -1.0, -1.0]), np.float64)
 
 
-def cut_forearm(template: Template, posed: Array, skeleton: Skeleton, angles: Parameters) -> Array:
-    """The posed hand (V, 3) cut off at a plane across the forearm: what lies beyond is drawn onto the plane.
+def cut_plane(
+    angles: Parameters, length: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(origin, normal, axis), each (3,): the plane that cuts the forearm, and the forearm's axis away from the hand.
 
-    The plane lies `forearm` hand lengths below the wrist and is tilted by `cut_tilt` in the plane of the hand.
+    The plane lies `forearm` hand lengths (`length`, metres) below the wrist, tilted by `cut_tilt` in the hand's plane.
     """
-    positions = skeleton.positions
-    wrist, elbow = positions[template.bone("wrist.L")], positions[template.bone("lowerarm01.L")]
-    length = 2.0 * np.linalg.norm(positions[template.bone("finger3-1.L")] - wrist)
-    down = (elbow - wrist) / np.linalg.norm(elbow - wrist)
-    _, _, back = hand_frame(template, skeleton.heads)
+    down = directions(np.pi + np.deg2rad(angles["wrist_deviation"]), np.deg2rad(angles["wrist_flexion"]))
     tilt = np.deg2rad(angles["cut_tilt"])
-    normal = np.cos(tilt) * down + np.sin(tilt) * np.cross(down, back)
-    origin = wrist + angles["forearm"] * length * down
-    beyond = (posed - origin) @ normal
-    reach = np.maximum(beyond, 0) / (down @ normal)
-    axis_point = origin + ((posed - origin) @ down)[:, None] * down
-    # Rings far beyond the plane would stick out where the forearm is thicker: they shrink towards its axis.
-    shrink = np.where(reach > 0.02, 0.5, 1.0)[:, None]
-    drawn = axis_point + (posed - axis_point) * shrink
-    onto = drawn - (np.maximum((drawn - origin) @ normal, 0) / (down @ normal))[:, None] * down
-    digits = [j for j, name in enumerate(template.bones) if name.startswith("finger")]
-    cut = (beyond > 0) & (template.weights[:, digits].sum(1) < 0.5)  # a thumb far out may reach below the plane
-    return np.where(cut[:, None], onto, posed).astype(np.float32)
+    normal = np.cos(tilt) * down + np.sin(tilt) * np.cross(down, [0.0, 0.0, 1.0])
+    return angles["forearm"] * length * down, normal, down
+
+
+def cut_forearm(template: Template, posed: Array, heads: Array, angles: Parameters) -> Array:
+    """The posed hand (V, 3) cut off at `cut_plane`: the skin beyond lies on the plane, inside the cut's outline."""
+    rig = hand_rig(template)
+    origin, normal, down = cut_plane(angles, hand_length(rig, heads))
+    distance = posed @ normal.astype(np.float32) - np.float32(origin @ normal)
+    past = distance > 0
+    cut = rig.limb_skin[past[rig.limb_skin]]  # not the digits: a thumb far out may reach below the plane
+    reach = distance[cut][:, None] / (down @ normal)
+    done = posed.copy()
+    # Rings far beyond would stick out where the forearm is thicker: they shrink towards the axis, within the plane.
+    done[cut] = origin + (posed[cut] - reach * down - origin) * np.exp(-reach / _TAPER_M)
+    crossing = past[rig.borders[:, 1]] & ~past[rig.borders[:, 0]]
+    kept, beyond = rig.borders[crossing].T
+    share = (distance[kept] / (distance[kept] - distance[beyond]))[:, None]
+    done[beyond] = posed[kept] + share * (posed[beyond] - posed[kept])  # the first ring is the outline itself
+    done[rig.rim[past[rig.rim]]] = origin  # the open end closes in a point
+    return done
