@@ -6,7 +6,6 @@ Not observed is dark red; a landmark that is not seen is a ring.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def main() -> None:
     inputs = ("silhouette", "depth") if given.depth else ("silhouette",)
     patches = Patches.from_samples(samples, anatomy, inputs=inputs, crop=Crop(**manifest.recipe["crop"]))
     views = body_views() if anatomy.name == "body" else hand_views()
-    draw(*varied(patches, replace(views)), given.out)
+    draw(*varied(patches, views), given.out)
 
 
 if __name__ == "__main__":
