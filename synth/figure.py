@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from synth.body.child import ChildShape
 from synth.body.model import body_of
 from synth.body.pose import BodyPose, sample_body_pose
 from synth.body.shape import AdultShape, BodyShape
@@ -34,7 +35,7 @@ class HandRange:
 class BodyRange:
     """Which bodies are drawn: their shapes and poses."""
 
-    shape: AdultShape | BodyShape = AdultShape()
+    shape: AdultShape | ChildShape | BodyShape = AdultShape()
     pose: BodyPose = BodyPose()
 
 

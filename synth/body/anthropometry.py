@@ -79,7 +79,8 @@ _CORRELATIONS: tuple[tuple[float, ...], ...] = (
 )
 
 # Bones do not grow with what the survey has not seen; flesh goes on in a straight line.
-_BONY = np.array([not name.endswith(("breadth", "depth")) for name in MEASURES])
+FLESHY = np.array([name.endswith(("breadth", "depth")) for name in MEASURES])
+BROAD = np.array([name.endswith("_breadth") for name in MEASURES])
 _BONY_BMI, _AGES = (18.0, 36.0), (17.0, 58.0)
 
 
@@ -97,14 +98,12 @@ def mean_measures(sex: str, stature: float, bmi: float, age: float) -> NDArray[n
     """(13,) expected MEASURES in metres of a "male" or "female" adult; stature in metres, age in years."""
     ratio, per_metre, per_bmi, per_year, _ = _TRENDS[sex].T
     tall, heavy = _CENTRE[sex]
-    masses = np.where(_BONY, np.clip(bmi, *_BONY_BMI), bmi) - heavy
+    masses = np.where(FLESHY, bmi, np.clip(bmi, *_BONY_BMI)) - heavy
     years = np.clip(age, *_AGES) - 30
     return np.asarray(stature * (ratio + per_metre * (stature - tall) + per_bmi * masses + per_year * years))
 
 
-def sample_measures(
-    sex: str, stature: float, bmi: float, age: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def sample_measures(sex: str, stature: float, bmi: float, age: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """(13,) MEASURES in metres of one adult: multivariate normal about the trend, cut at 2.5 deviations."""
     spread = np.clip(_FACTOR @ rng.normal(size=len(MEASURES)), -2.5, 2.5)
-    return mean_measures(sex, stature, bmi, age) + stature * _TRENDS[sex][:, 4] * spread
+    return np.asarray(mean_measures(sex, stature, bmi, age) + stature * _TRENDS[sex][:, 4] * spread)

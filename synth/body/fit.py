@@ -6,8 +6,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.body.proportions import FACTORS, PREFIX, Plan, Points, apply_factors, plan_of
-from synth.mesh import Parameters, rest_mesh
+from synth.body.anthropometry import BROAD
+from synth.body.proportions import FACTORS, PREFIX, Factors, Plan, apply_factors, plan_of
+from synth.mesh import Array, Parameters, rest_mesh
 from synth.template import Template
 
 DENSITY = 1005.0  # kg/m³ of a living adult with air in the lungs, between obese and lean (Siri 1961)
@@ -18,9 +19,9 @@ ACROMION_OUT = 0.0135  # and lateral of it
 SPAN_IN = 0.0125  # the raised shoulder's way inwards: clavicle back by 15° and up by 10° (Ludewig et al. 2009)
 
 _CELL_M = 0.045  # edge of the cells that the coarse copy draws together
-_ROUNDS = 3
-_BOUNDS = {"limbs": (0.72, 1.6), "hand": (0.8, 1.25), "foot": (0.8, 1.25)}
-_LOOSE = (0.55, 1.9)
+_FLESH = ("hips", "hips_depth", "waist", "waist_depth", "chest", "chest_depth")
+_BOUNDS = {"limbs": (0.7, 1.75), "hand": (0.8, 1.25), "foot": (0.8, 1.25)}
+_LOOSE = (0.55, 2.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +52,29 @@ def coarse_of(template: Template) -> Coarse:
         weights=template.weights[used],
     )
     coarse = Coarse(template=small, plan=plan_of(small), scale=1.0)
-    ratio = [volume(t, rest_mesh(t, {"age": 0.75})[0].astype(np.float64)) for t in (template, small)]
+    ratio = [volume(t, rest_mesh(t, {"age": 0.75})[0]) for t in (template, small)]
     return replace(coarse, scale=ratio[0] / ratio[1])
 
 
-def volume(template: Template, vertices: Points) -> float:
+def volume(template: Template, vertices: Array) -> float:
     """Volume of a closed mesh in cubic metres."""
     a, b, c = (vertices[template.triangles[:, k]] for k in range(3))
     return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
 
-def stature(plan: Plan, vertices: Points) -> float:
+def stature(plan: Plan, vertices: Array) -> float:
     """Height in metres from the soles to the crown of a rest mesh."""
     return float(vertices[plan.crown, 2].max() - vertices[plan.soles, 2].min())
 
 
-def measure(plan: Plan, vertices: Points, heads: Points) -> NDArray[np.float64]:
+def measure(plan: Plan, vertices: Array, heads: Array) -> NDArray[np.float64]:
     """(13,) synth.body.anthropometry.MEASURES in metres of a rest body, taken as the survey takes them.
 
     Trochanterion: the hip joint's height (the trochanter's tip is level with it). Epicondyle: the knee axis.
     Acromion: above and beside the shoulder joint. Breadths and depths: extremes of the bands of the plan.
     Span: straight arms to the side. Foot: heel to longest toe, along -y. Hand: wrist joint to middle fingertip.
     """
+    heads = heads.astype(np.float64)
     at = {name: heads[index] for name, index in plan.bones.items()}
     floor, tall = vertices[plan.soles, 2].min(), stature(plan, vertices)
     extent = {name: np.ptp(vertices[getattr(plan, name), :2], axis=0) for name in ("hips", "waist", "chest")}
@@ -107,20 +109,23 @@ def fit_measures(
     Without measures the shape keeps its proportions, and breadths and depths follow the mass.
     """
     coarse = coarse_of(template)
-    rest = tuple(part.astype(np.float64) for part in rest_mesh(coarse.template, parameters))
+    rest = rest_mesh(coarse.template, parameters)
     factors = {"size": tall / stature(coarse.plan, rest[0])}
     if wanted is not None:
         factors = dict.fromkeys(FACTORS, 1.0) | factors
-    for _ in range(_ROUNDS):
-        vertices, heads = apply_factors(coarse.plan, *rest, factors)
+    beyond = 0.2 * float(np.clip((mass / tall**2 - 36) / 10, 0, 1))  # heavier than the survey: the trunk widens too
+    vertices, heads = (part * np.float32(factors["size"]) for part in rest)
+    for last in (False, False, True):
         heavier = mass / (DENSITY * coarse.scale * volume(coarse.template, vertices))
         if wanted is None:
-            steps = dict.fromkeys(("hips", "hips_depth", "waist", "waist_depth", "chest", "chest_depth"), heavier**0.5)
-            steps["limbs"] = heavier**0.6
+            steps = dict.fromkeys(_FLESH, heavier**0.5) | {"limbs": heavier**0.6}
         else:
+            wanted = wanted * np.where(BROAD, heavier**beyond, 1.0)
             steps = _steps(measure(coarse.plan, vertices, heads), wanted, tall) | {"limbs": heavier**1.2}
         for name, step in steps.items():
             factors[name] = float(np.clip(factors.get(name, 1.0) * step, *_BOUNDS.get(name, _LOOSE)))
+        if not last:
+            vertices, heads = apply_factors(coarse.plan, *rest, Factors(**factors))
     return {PREFIX + name: value for name, value in factors.items()}
 
 
@@ -134,7 +139,9 @@ def _steps(found: NDArray[np.float64], wanted: NDArray[np.float64], tall: float)
         half = m[3] / 2 - ACROMION_OUT * tall
         return np.array([half, m[10] / 2 + SPAN_IN * tall - half - m[12], m[12], m[11]])
 
-    ratios = np.concatenate([heights(wanted) / heights(found), lengths(wanted) / lengths(found), (wanted / found)[4:10]])
+    ratios = np.concatenate(
+        [heights(wanted) / heights(found), lengths(wanted) / lengths(found), (wanted / found)[4:10]]
+    )
     return dict(zip(_STEPPED, map(float, ratios), strict=True))
 
 

@@ -1,8 +1,10 @@
 """Shape of a body: draws of adults as measured, and plain draws of the body model's own parameters."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from pydantic import ConfigDict
 
 from synth.body.anthropometry import STATURE, sample_measures
 from synth.body.fit import fit_measures
@@ -20,6 +22,8 @@ class BodyShape:
     weight, muscle, height, proportions: (mean, deviation) of a normal cut at 0 and 1;
     changes: deviation of every local change, cut at ± 1.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # tells the kinds of shapes apart
 
     age: tuple[float, float] = (0.667, 1.0)
     gender_spread: float = 0.15
@@ -59,6 +63,8 @@ class AdultShape:
     Stature: normal, see synth.body.anthropometry, less 1.2 mm for each year over 45 (Sorkin et al. 1999).
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # tells the kinds of shapes apart
+
     age: tuple[float, float] = (16.0, 90.0)
     bmi: tuple[float, float] = (14.0, 55.0)
     usual_bmi: Spread = (28.0, 0.22)
@@ -85,14 +91,12 @@ class AdultShape:
 
 
 # Years of age, and BMI of the model's phenotype weight at 0, 1/2 and 1: where the factors have least to do.
-_AGES = ((16.0, 25.0, 90.0), (0.62, 0.667, 1.0))
+_AGES = ((16.0, 90.0), (0.667, 1.0))
 _WEIGHTS = {"male": (16.0, 24.0, 33.0), "female": (15.0, 20.5, 28.0)}
 _SHORTEST = {"male": 1.35, "female": 1.23}  # stature in metres at phenotype height 0, 1.09 m more at 1
 
 
-def adult(
-    template: Template, sex: str, age: float, stature: float, bmi: float, rng: np.random.Generator
-) -> Parameters:
+def adult(template: Template, sex: str, age: float, stature: float, bmi: float, rng: np.random.Generator) -> Parameters:
     """Shape parameters of one "male" or "female" adult; age in years, stature in metres, bmi in kg/m²."""
     wanted = sample_measures(sex, stature, bmi, age, rng)
     offset = 0.12 * rng.random()
