@@ -113,7 +113,10 @@ def fit_measures(
     factors = {"size": tall / stature(coarse.plan, rest[0])}
     if wanted is not None:
         factors = dict.fromkeys(FACTORS, 1.0) | factors
-    beyond = 0.2 * float(np.clip((mass / tall**2 - 36) / 10, 0, 1))  # heavier than the survey: the trunk widens too
+    bmi = mass / tall**2
+    beyond = 0.2 * float(
+        np.clip(max((bmi - 36) / 10, (18 - bmi) / 4), 0, 1)
+    )  # where the survey ends, breadths give way
     vertices, heads = (part * np.float32(factors["size"]) for part in rest)
     for last in (False, False, True):
         heavier = mass / (DENSITY * coarse.scale * volume(coarse.template, vertices))

@@ -182,7 +182,8 @@ def _leg(frame: _Frame, points: Points, flesh: Points, f: Factors) -> Points:
     hip, knee, ankle, back = (frame.joint(name) for name in ("hip", "knee", "ankle", "spine04"))
     thigh = (knee + hip) / 2
     levels = [ankle[2], (knee + ankle)[2] / 2, knee[2], thigh[2], hip[2]]
-    along = [1.0, f.limbs, 1 + 0.7 * (f.limbs - 1), f.limbs]  # knees are bonier
+    shin = 1 + 0.6 * (f.limbs - 1)  # ANSUR II: over BMI the calf's girth grows 0.7 times as fast as the thigh's
+    along = [1.0, shin, shin, f.limbs]
     x, y, z = points
     wider, deeper = _growth(z, levels, [*along, f.hips], [*along, f.hips_depth]) * flesh
     at = [ankle[2], knee[2], thigh[2], hip[2]]
