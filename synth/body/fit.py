@@ -58,8 +58,9 @@ def coarse_of(template: Template) -> Coarse:
 
 def volume(template: Template, vertices: Array) -> float:
     """Volume of a closed mesh in cubic metres."""
-    a, b, c = (vertices[template.triangles[:, k]] for k in range(3))
-    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+    corners = vertices.astype(np.float64).T[:, template.triangles.T]
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = corners
+    return float(ax @ (by * cz - bz * cy) + ay @ (bz * cx - bx * cz) + az @ (bx * cy - by * cx)) / 6
 
 
 def stature(plan: Plan, vertices: Array) -> float:
@@ -126,7 +127,8 @@ def fit_measures(
             wanted = wanted * np.where(BROAD, heavier**beyond, 1.0)
             steps = _steps(measure(coarse.plan, vertices, heads), wanted, tall) | {"limbs": heavier**1.2}
         for name, step in steps.items():
-            factors[name] = float(np.clip(factors.get(name, 1.0) * step, *_BOUNDS.get(name, _LOOSE)))
+            low, high = _BOUNDS.get(name, _LOOSE)
+            factors[name] = min(max(factors.get(name, 1.0) * float(step), low), high)
         if not last:
             vertices, heads = apply_factors(coarse.plan, *rest, Factors(**factors))
     return {PREFIX + name: value for name, value in factors.items()}

@@ -152,12 +152,17 @@ def _warp(frame: _Frame, plan: Plan, points: Points, f: Factors) -> Points:
     raised = frame.low + np.concatenate([[0], np.cumsum(np.diff(knots) * [f.shank, f.thigh, f.trunk, f.head])])
     moved = points.copy()
     moved[2] = np.interp(points[2], knots, raised)
-    moved[:2, plan.trunk] = _trunk(frame, points[:, plan.trunk], plan.flesh[plan.trunk], f)
-    leg = _leg(frame, points[:, plan.legs], plan.flesh[plan.legs], f)
-    moved[:2, plan.legs] += plan.leg * (leg - moved[:2, plan.legs])
+    trunk = _trunk(frame, points.take(plan.trunk, 1), plan.flesh[plan.trunk], f)
+    for axis in range(2):
+        moved[axis][plan.trunk] = trunk[axis]
+    leg = _leg(frame, points.take(plan.legs, 1), plan.flesh[plan.legs], f)
     shift = np.array([(f.shoulders - 1) * frame.joint("shoulder")[0], 0, raised[3] - knots[3]], np.float32)
-    arm = _arm(frame, points[:, plan.arms], plan.flesh[plan.arms], f) + shift[:, None]
-    moved[:, plan.arms] += plan.arm * (arm - moved[:, plan.arms])
+    arm = _arm(frame, points.take(plan.arms, 1), plan.flesh[plan.arms], f) + shift[:, None]
+    for axis in range(3):
+        row = moved[axis]
+        if axis < 2:
+            row[plan.legs] += plan.leg * (leg[axis] - row[plan.legs])
+        row[plan.arms] += plan.arm * (arm[axis] - row[plan.arms])
     return moved
 
 
