@@ -150,6 +150,7 @@ def _steps(found: NDArray[np.float64], wanted: NDArray[np.float64], tall: float)
     return dict(zip(_STEPPED, map(float, ratios), strict=True))
 
 
+_GAIN = np.array([1.0, 1.25, 1.0, 1.25, 1.0, 1.25])  # depths answer less than in proportion: the back grows less
 _STEPPED = (
     "shank", "thigh", "trunk", "head", "shoulders", "arm", "hand", "foot",
     "hips", "hips_depth", "waist", "waist_depth", "chest", "chest_depth",

@@ -44,6 +44,7 @@ class Factors:
 
 FACTORS = tuple(field.name for field in fields(Factors))
 PREFIX = "factor_"
+_BACK = np.float32(0.5)  # behind the spine the trunk grows half as fast as before it: bellies hang in front
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,8 @@ def _trunk(frame: _Frame, points: Points, flesh: Points, f: Factors) -> Points:
     wider, deeper = _growth(z, levels, wide, deep) * flesh
     spine = frame.heads[[frame.at[name] for name in _SPINE]]
     centre = np.interp(z, spine[:, 2], spine[:, 1]).astype(np.float32)
-    return np.stack([x + wider * x, y + deeper * (y - centre)])
+    depth = y - centre
+    return np.stack([x + wider * x, y + deeper * depth * np.where(depth > 0, _BACK, np.float32(1))])
 
 
 def _leg(frame: _Frame, points: Points, flesh: Points, f: Factors) -> Points:
@@ -193,7 +195,9 @@ def _leg(frame: _Frame, points: Points, flesh: Points, f: Factors) -> Points:
     wider, deeper = _growth(z, levels, [*along, f.hips], [*along, f.hips_depth]) * flesh
     at = [ankle[2], knee[2], thigh[2], hip[2]]
     x = x + wider * (x - np.interp(z, at, [ankle[0], knee[0], thigh[0], 0.0]).astype(np.float32))
-    y = y + deeper * (y - np.interp(z, at, [ankle[1], knee[1], thigh[1], back[1]]).astype(np.float32))
+    depth = y - np.interp(z, at, [ankle[1], knee[1], thigh[1], back[1]]).astype(np.float32)
+    behind = np.interp(z, at[2:], [1.0, float(_BACK)]).astype(np.float32)
+    y = y + deeper * depth * np.where(depth > 0, behind, np.float32(1))
     longer = np.interp(z, [ankle[2], ankle[2] + 0.05], [f.foot - 1, 0.0]).astype(np.float32)
     return np.stack([x + longer * (x - np.float32(ankle[0])), y + longer * (y - np.float32(ankle[1]))])
 

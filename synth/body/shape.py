@@ -103,7 +103,7 @@ def adult(template: Template, sex: str, age: float, stature: float, bmi: float, 
     drawn = {
         "gender": 1 - offset if sex == "female" else offset,
         "age": float(np.interp(age, *_AGES)),
-        "muscle": rng.normal(0.5, 0.15),
+        "muscle": rng.normal(0.45, 0.15),
         "weight": float(np.interp(bmi, _WEIGHTS[sex], (0.0, 0.5, 1.0))) + rng.normal(0, 0.06),
         "height": (stature - _SHORTEST[sex]) / 1.09 + rng.normal(0, 0.05),
         "proportions": rng.normal(0.5, 0.15),
