@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from synth.body.child import ChildShape
+from synth.body.shape import BodyShape
 from synth.domain.anatomy import anatomy_named
 from synth.figure import BodyRange, HandRange, RenderRecipe
 from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
@@ -85,9 +87,19 @@ def hand_paper() -> Recipe:
 
 
 def body_paper() -> Recipe:
-    """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects."""
+    """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects.
+
+    Shapes are plain draws of the body model's parameters: people vary in age, gender, size and weight.
+    """
     sweep = SweepRecipe(schedules=(paper_schedule(),), folds=20)
-    return replace(body(), model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
+    plain = RenderRecipe(anatomy="body", body=BodyRange(shape=BodyShape()), shard_rows=256)
+    return replace(body(), render=plain, model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
+
+
+def body_child() -> Recipe:
+    """Children from 2 to 16 years; all else as `body`."""
+    children = RenderRecipe(anatomy="body", body=BodyRange(shape=ChildShape()), shard_rows=256)
+    return replace(body(), render=children)
 
 
 def hand_smoke() -> Recipe:
@@ -115,6 +127,6 @@ def body_virtual_study() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
-        hand_paper, body_paper, hand, body, hand_smoke, body_smoke, hand_virtual_study, body_virtual_study,
+        hand_paper, body_paper, hand, body, body_child, hand_smoke, body_smoke, hand_virtual_study, body_virtual_study,
     )
 }  # fmt: skip

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from synth.body.child import ChildShape
 from synth.body.model import body_of
 from synth.body.pose import BodyPose, sample_body_pose
-from synth.body.shape import BodyShape, sample_body_shape
+from synth.body.shape import AdultShape, BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.patch import Crop, apply_affine, invert_affine
 from synth.hand.model import hand_of
@@ -34,7 +35,7 @@ class HandRange:
 class BodyRange:
     """Which bodies are drawn: their shapes and poses."""
 
-    shape: BodyShape = BodyShape()
+    shape: AdultShape | ChildShape | BodyShape = AdultShape()
     pose: BodyPose = BodyPose()
 
 
@@ -85,7 +86,7 @@ def sample_person(recipe: RenderRecipe, template: Template, rng: np.random.Gener
     if recipe.hand is not None:
         return _stored(sample_hand_shape(recipe.hand.shape, template.changes, rng))
     assert recipe.body is not None
-    return _stored(sample_body_shape(recipe.body.shape, template.changes, rng))
+    return _stored(recipe.body.shape.sample(template, rng))
 
 
 def sample_pose(recipe: RenderRecipe, rng: np.random.Generator) -> Parameters:
