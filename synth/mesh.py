@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from synth.template import Template
 
@@ -43,6 +45,11 @@ class Posed:
     view: NDArray[np.float64]
 
 
+def stored(drawn: Parameters) -> Parameters:
+    """Rounded to what a shard stores, so that a figure made again from stored parameters has the same bits."""
+    return {name: float(np.float32(value)) for name, value in drawn.items()}
+
+
 def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     """(B,) float32 blend-shape coefficients of shape parameters: phenotypes and local changes by name.
 
@@ -67,15 +74,30 @@ def rest_mesh(template: Template, parameters: Mapping[str, float]) -> tuple[Arra
     return vertices, heads
 
 
-def skin(template: Template, vertices: Array, heads: Array, rotations: Array, positions: Array) -> Array:
+def skin(
+    template: Template,
+    vertices: Array,
+    heads: Array,
+    rotations: Array,
+    positions: Array,
+    weights: sparse.csr_matrix | None = None,
+) -> Array:
     """(V, 3) posed vertices by linear blend skinning.
 
-    rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone.
+    rotations (J, 3, 3) and positions (J, 3): where each bone's rest frame and head have gone;
+    weights (V, J): those of `vertices` where they are only some of the template's.
     """
     offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
     transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).reshape(-1, 12)
-    blended = (template.weights @ transforms.astype(np.float32)).reshape(-1, 3, 4)
+    chosen = sparse_weights(template) if weights is None else weights
+    blended = (chosen @ transforms.astype(np.float32)).reshape(-1, 3, 4)
     return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
+
+
+@cache
+def sparse_weights(template: Template) -> sparse.csr_matrix:
+    """(V, J) skin weights, at most nine a vertex; a fifth of the time of dense ones."""
+    return sparse.csr_matrix(template.weights)
 
 
 def _interpolation(value: float, anchors: NDArray[np.float64]) -> NDArray[np.float64]:

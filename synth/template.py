@@ -44,7 +44,7 @@ BODY_CHANGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared and hashed by identity: what follows from it is cached
 class Template:
     """The body model, or the part of it that one anatomy shows. Metres; z up, +x the subject's left, facing -y.
 
