@@ -47,7 +47,7 @@ class ArmPose:
     elbow: Range = (5.0, 45.0)
     elevation: Range = (130.0, 180.0)
     up_elbow: Range = (10.0, 120.0)
-    up_plane: Range = (0.0, 75.0)
+    up_plane: Range = (0.0, 45.0)
     belly_elbow: Range = (50.0, 110.0)
     belly_reach: Range = (-0.1, 0.75)
     pronation: Range = (-80.0, 80.0)

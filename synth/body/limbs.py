@@ -4,12 +4,11 @@ import numpy as np
 
 from synth.body.arms import ArmAim, ArmReach
 from synth.body.legs import LegAim, LegReach
-from synth.body.surface import radius_of, surface_of
-from synth.mesh import Array
-from synth.skeleton import Skeleton, Vector, about, cross, swing, turns, unit
+from synth.body.surface import SIGNS, radius_of, surface_of
+from synth.body.trunk import Lying
+from synth.skeleton import Vector, about, cross, swing, turns, unit
 from synth.template import Template
 
-SIGNS = {"L": 1.0, "R": -1.0}
 FINGER_JOINTS = np.array([1.0, 1.1, 0.6])  # flexion of a closing finger's joints, as shares of the `curl`
 THUMB_JOINTS = np.array([0.0, 0.35, 0.8])
 CLOSING = np.array([0.85, 0.9, 0.95, 1.0])  # index to little finger, as shares of it
@@ -20,26 +19,26 @@ def frame(along: Vector, across: Vector) -> Vector:
     return np.column_stack([along, across, cross(along, across)])
 
 
-def arm_reach(skeleton: Skeleton, rest: Array, couch_frame: Vector, side: str) -> ArmReach:
-    """What this person's arm can do, its shoulder settled; wrist: half a hand's thickness, palm down."""
-    template, heads = skeleton.template, skeleton.heads
-    shoulder, elbow, wrist = (template.bone(f"{name}.{side}") for name in ("upperarm01", "lowerarm01", "wrist"))
+def arm_reach(lying: Lying, shoulder: Vector, side: str, lift: float) -> ArmReach:
+    """What this person's arm can do from where its shoulder is; lift (m): how far its wrist is raised."""
+    template, rest, heads = lying.template, lying.rest, lying.heads
+    upper, elbow, wrist = (template.bone(f"{name}.{side}") for name in ("upperarm01", "lowerarm01", "wrist"))
     return ArmReach(
-        shoulder=couch_frame.T @ skeleton.positions[shoulder],
+        shoulder=lying.chest.T @ shoulder,
         sign=SIGNS[side],
-        upper=float(np.linalg.norm(heads[elbow] - heads[shoulder])),
+        upper=float(np.linalg.norm(heads[elbow] - heads[upper])),
         fore=float(np.linalg.norm(heads[wrist] - heads[elbow])),
-        elbow=radius_of(template, rest, skeleton.heads, f"lowerarm01.{side}"),
-        wrist=radius_of(template, rest, skeleton.heads, f"wrist.{side}"),
+        elbow=radius_of(template, rest, heads, f"lowerarm01.{side}"),
+        wrist=radius_of(template, rest, heads, f"wrist.{side}") + lift,
     )
 
 
-def turn_arm(skeleton: Skeleton, aim: ArmAim, couch_frame: Vector, side: str, a: dict[str, float]) -> dict[int, Vector]:
+def turn_arm(lying: Lying, aim: ArmAim, blade: Vector, side: str, a: dict[str, float]) -> dict[int, Vector]:
     """Absolute rotations of an arm's bones from shoulder to wrist.
 
     The elbow bends about its own hinge, and the forearm turns in thirds: at elbow, mid-forearm and wrist.
     """
-    template, heads, s = skeleton.template, skeleton.heads, SIGNS[side]
+    template, heads, s = lying.template, lying.heads, SIGNS[side]
     bones = {
         name: template.bone(f"{name}.{side}")
         for name in ("upperarm01", "upperarm02", "lowerarm01", "lowerarm02", "wrist")
@@ -49,7 +48,6 @@ def turn_arm(skeleton: Skeleton, aim: ArmAim, couch_frame: Vector, side: str, a:
     bend0 = unit(fore0 - (fore0 @ upper0) * upper0)
     upper, bend, fore = aim.upper, aim.bend, aim.fore
     full = frame(upper, bend) @ frame(upper0, bend0).T
-    chest = couch_frame.T @ skeleton.rotations[bones["upperarm01"]]
     hinge = cross(upper, bend)
     straight = about(hinge, aim.elbow_rad - float(np.arccos(upper0 @ fore0))) @ full
     hand0, palm0 = hand_axes(template, heads, side)
@@ -63,7 +61,7 @@ def turn_arm(skeleton: Skeleton, aim: ArmAim, couch_frame: Vector, side: str, a:
     twist = float(np.arctan2(cross(at_rest, palm) @ fore, at_rest @ palm))
     turned = about(fore, twist) @ straight
     wrist = _turn_hand(turned @ hand0, fore, palm, aim, s, a) @ turned
-    half = _half_way(chest, full, upper0)
+    half = _half_way(lying.chest.T @ blade, full, upper0)
     local = {
         "upperarm01": half,
         "upperarm02": full,
@@ -71,7 +69,7 @@ def turn_arm(skeleton: Skeleton, aim: ArmAim, couch_frame: Vector, side: str, a:
         "lowerarm02": about(fore, twist * 2 / 3) @ straight,
         "wrist": wrist,
     }
-    return {bones[name]: couch_frame @ rotation for name, rotation in local.items()}
+    return {bones[name]: lying.chest @ rotation for name, rotation in local.items()}
 
 
 def _half_way(parent: Vector, full: Vector, axis: Vector) -> Vector:
@@ -105,10 +103,10 @@ def hand_axes(template: Template, heads: Vector, side: str) -> tuple[Vector, Vec
     return hand, unit(SIGNS[side] * cross(hand, thumbward))
 
 
-def turn_fingers(skeleton: Skeleton, wrist: Vector, side: str, curl_rad: float) -> dict[int, Vector]:
+def turn_fingers(lying: Lying, wrist: Vector, side: str, curl_rad: float) -> dict[int, Vector]:
     """Absolute rotations of the fingers of a hand that is closed by `curl_rad`, the little finger most."""
-    template = skeleton.template
-    hand, palm = hand_axes(template, skeleton.heads, side)
+    template = lying.template
+    hand, palm = hand_axes(template, lying.heads, side)
     axis = cross(hand, palm)
     angles = np.concatenate([np.outer(CLOSING, np.cumsum(FINGER_JOINTS)).ravel(), THUMB_JOINTS]) * curl_rad
     names = [f"finger{finger}-{joint}.{side}" for finger in (2, 3, 4, 5, 1) for joint in (1, 2, 3)]
@@ -116,24 +114,24 @@ def turn_fingers(skeleton: Skeleton, wrist: Vector, side: str, curl_rad: float) 
     return {template.bone(name): rotation for name, rotation in zip(names, turned, strict=True)}
 
 
-def leg_reach(skeleton: Skeleton, rest: Array, couch_frame: Vector, level: float, side: str) -> LegReach:
-    """A leg of this person, its hip settled, its heel as thick behind the ankle as it is wide."""
-    template, heads = skeleton.template, skeleton.heads
+def leg_reach(lying: Lying, side: str, lift: float) -> LegReach:
+    """A leg of this person; its heel is taken to be 0.62 times as wide as thick; lift (m): of its ankle."""
+    template, heads = lying.template, lying.heads
     hip, knee, ankle = (template.bone(f"{name}.{side}") for name in ("upperleg01", "lowerleg01", "foot"))
-    heel = rest[surface_of(template, "foot", side).index] - heads[ankle]
+    heel = lying.rest[surface_of(template, "foot", side).index] - heads[ankle]
     return LegReach(
-        hip=couch_frame.T @ skeleton.positions[hip],
+        hip=lying.pelvis.T @ lying.hips[side],
         sign=SIGNS[side],
         thigh=float(np.linalg.norm(heads[knee] - heads[hip])),
         shin=float(np.linalg.norm(heads[ankle] - heads[knee])),
         heel=0.62 * float(heel[:, 1].max()),
-        ankle=level - float(heel[:, 1].max()),
+        ankle=lying.couch.level - float(heel[:, 1].max()) - lift,
     )
 
 
-def turn_leg(skeleton: Skeleton, aim: LegAim, couch_frame: Vector, side: str, a: dict[str, float]) -> dict[int, Vector]:
+def turn_leg(lying: Lying, aim: LegAim, side: str, a: dict[str, float]) -> dict[int, Vector]:
     """Absolute rotations of a leg's bones: half of the hip's turn in the upper thigh, all of it from there on."""
-    template, heads, s = skeleton.template, skeleton.heads, SIGNS[side]
+    template, heads, s = lying.template, lying.heads, SIGNS[side]
     names = ("upperleg01", "upperleg02", "lowerleg01", "foot")
     upper, middle, lower, foot = (template.bone(f"{name}.{side}") for name in names)
     thigh0 = unit(heads[lower] - heads[upper])
@@ -146,4 +144,4 @@ def turn_leg(skeleton: Skeleton, aim: LegAim, couch_frame: Vector, side: str, a:
         lower: shin,
         foot: shin @ about([1.0, 0.0, 0.0], a["foot"]),
     }
-    return {bone: couch_frame @ rotation for bone, rotation in local.items()}
+    return {bone: lying.pelvis @ rotation for bone, rotation in local.items()}

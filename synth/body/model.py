@@ -4,7 +4,8 @@ import numpy as np
 
 from synth.body.collision import collisions
 from synth.body.flesh import Flesh
-from synth.body.pose import BodyPose, pose_body, sample_again, sample_body_pose
+from synth.body.pose import BodyPose, pose_body, pose_limbs, sample_again, sample_body_pose
+from synth.body.trunk import lie_down
 from synth.mesh import Array, Parameters, Posed, rest_mesh, skin, stored
 from synth.skeleton import Skeleton
 from synth.template import Template
@@ -28,19 +29,20 @@ def sample_body(
     """
     rest, heads = rest_mesh(template, person)
     parameters = person | stored(sample_body_pose(pose, rng))
-    best: tuple[float, Skeleton, Flesh, Parameters] | None = None
+    lying = lie_down(template, rest, heads, parameters)
+    best: tuple[float, Skeleton, Parameters] | None = None
     for left in reversed(range(TRIES)):
-        skeleton, flesh = pose_body(template, rest, heads, parameters)
-        excess = collisions(template, rest, skeleton, flesh, parameters)
+        skeleton = pose_limbs(lying, parameters)
+        excess = collisions(template, rest, skeleton, lying.flesh, parameters)
         if best is None or sum(excess.values()) < best[0]:
-            best = sum(excess.values()), skeleton, flesh, parameters
+            best = sum(excess.values()), skeleton, parameters
         if best[0] == 0 or left == 0:
             break
         parts = [part for part, depth in excess.items() if depth > 0]
         parameters = parameters | stored(sample_again(pose, parameters, parts, rng))
     assert best is not None
-    _, skeleton, flesh, parameters = best
-    return _skinned(rest, heads, skeleton, flesh), parameters
+    _, skeleton, parameters = best
+    return _skinned(rest, heads, skeleton, lying.flesh), parameters
 
 
 def _skinned(rest: Array, heads: Array, skeleton: Skeleton, flesh: Flesh) -> Posed:

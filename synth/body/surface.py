@@ -11,6 +11,7 @@ from synth.mesh import Array, skin, sparse_weights
 from synth.skeleton import Skeleton, Vector
 from synth.template import Template
 
+SIGNS = {"L": 1.0, "R": -1.0}  # of x on the subject's two sides
 CELL_M = 0.025  # one vertex is kept per cube of this edge
 PARTS: dict[str, tuple[str, ...]] = {
     "trunk": ("pelvis", "spine"),
@@ -71,8 +72,7 @@ def _beside_joint(template: Template, part: str) -> NDArray[np.bool_]:
 @cache
 def dominant_bones(template: Template) -> NDArray[np.intp]:
     """(V,) the bone that moves each vertex most."""
-    dominant: NDArray[np.intp] = template.weights.argmax(1)
-    return dominant
+    return np.asarray(template.weights.argmax(1))
 
 
 @cache
@@ -112,4 +112,5 @@ def _outermost(template: Template, own: NDArray[np.intp]) -> NDArray[np.intp]:
     cell = np.round(offset / distance[:, None] * 5).astype(int)
     _, group = np.unique(cell, axis=0, return_inverse=True)
     farthest = np.lexsort((-distance, group.ravel()))
-    return own[farthest[np.unique(group.ravel()[farthest], return_index=True)[1]]]
+    first = np.unique(group.ravel()[farthest], return_index=True)[1]
+    return np.asarray(own[farthest[first]])
