@@ -1,147 +1,104 @@
-"""Bone rotations of a lying body's limbs: from the directions of arms and legs to frames, twists spread over bones."""
+"""Limbs laid on the couch: from the directions of arms and legs to bone rotations, twists spread over bones.
+
+Each limb is laid twice: where its hand or foot then reaches beyond the couch, or its heel does not reach it, wrist or
+ankle is moved by that much the second time.
+"""
 
 import numpy as np
 
-from synth.body.arms import ArmAim, ArmReach
-from synth.body.legs import LegAim, LegReach
-from synth.body.surface import SIGNS, radius_of, surface_of
-from synth.body.trunk import Lying
-from synth.skeleton import Vector, about, cross, swing, turns, unit
-from synth.template import Template
+from synth.body.arms import BELLY, ArmAim, ArmReach, aim_arm
+from synth.body.legs import CROSSED, LegAim, LegReach, aim_leg
+from synth.body.rig import ArmRig, LegRig, frame
+from synth.body.trunk import Lying, turn_girdle
+from synth.skeleton import Vector, about, cross, swing, unit
 
-FINGER_JOINTS = np.array([1.0, 1.1, 0.6])  # flexion of a closing finger's joints, as shares of the `curl`
-THUMB_JOINTS = np.array([0.0, 0.35, 0.8])
-CLOSING = np.array([0.85, 0.9, 0.95, 1.0])  # index to little finger, as shares of it
+CLOSE_M = 0.001  # a limb that is off the couch by less is not laid again
 
 
-def frame(along: Vector, across: Vector) -> Vector:
-    """(3, 3) right-handed frame as columns: two directions at right angles, and the third."""
-    return np.column_stack([along, across, cross(along, across)])
+def lay_arm(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
+    """Absolute rotations of the bones of an arm, girdle and fingers included, with the angles `a` (rad)."""
+    girdle, shoulder = turn_girdle(lying, a, side)
+    rig, blade = lying.arms[side], list(girdle.values())[-1]
+    lift, arm = 0.0, np.empty(0)
+    for _ in range(2):
+        reach = ArmReach(
+            shoulder=lying.chest.T @ shoulder,
+            sign=rig.sign,
+            upper=rig.upper,
+            fore=rig.fore,
+            elbow=rig.elbow,
+            wrist=rig.wrist + lift,
+        )
+        aim = aim_arm(reach, lying.couch, a)
+        arm = _turn_arm(rig, aim, lying.chest.T @ blade, a)
+        wrist = reach.shoulder + rig.upper * aim.upper + rig.fore * aim.fore
+        beyond = float(wrist[1] + (rig.skin @ arm[-1][1]).max()) - lying.couch.level
+        if beyond < CLOSE_M or a["arm_place"] == BELLY:
+            break
+        lift = beyond
+    turned = lying.chest @ arm
+    fingers = {bone: turned[-1] @ rotation for bone, rotation in rig.fingers.items()}
+    return girdle | dict(zip(rig.bones, turned, strict=True)) | fingers
 
 
-def arm_reach(lying: Lying, shoulder: Vector, side: str, lift: float) -> ArmReach:
-    """What this person's arm can do from where its shoulder is; lift (m): how far its wrist is raised."""
-    template, rest, heads = lying.template, lying.rest, lying.heads
-    upper, elbow, wrist = (template.bone(f"{name}.{side}") for name in ("upperarm01", "lowerarm01", "wrist"))
-    return ArmReach(
-        shoulder=lying.chest.T @ shoulder,
-        sign=SIGNS[side],
-        upper=float(np.linalg.norm(heads[elbow] - heads[upper])),
-        fore=float(np.linalg.norm(heads[wrist] - heads[elbow])),
-        elbow=radius_of(template, rest, heads, f"lowerarm01.{side}"),
-        wrist=radius_of(template, rest, heads, f"wrist.{side}") + lift,
-    )
+def lay_leg(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
+    """Absolute rotations of the bones of a leg with the angles `a` (rad)."""
+    rig, level = lying.legs[side], lying.couch.level
+    upper_one = a["leg_place"] == CROSSED and rig.sign * a["leg_above"] > 0  # it lies on the other leg
+    ankle, leg = level - float(rig.skin[:, 1].max()), np.empty(0)
+    for _ in range(2):
+        reach = LegReach(hip=rig.hip, sign=rig.sign, thigh=rig.thigh, shin=rig.shin, heel=rig.heel, ankle=ankle)
+        aim = aim_leg(reach, lying.middle, a)
+        leg = _turn_leg(rig, aim, a)
+        lies_at = rig.hip + rig.thigh * aim.thigh + rig.shin * aim.shin
+        beyond = float(lies_at[1] + (rig.skin @ leg[-1][1]).max()) - level
+        if abs(beyond) < CLOSE_M or upper_one:
+            break
+        ankle -= beyond
+    return dict(zip(rig.bones, lying.pelvis @ leg, strict=True))
 
 
-def turn_arm(lying: Lying, aim: ArmAim, blade: Vector, side: str, a: dict[str, float]) -> dict[int, Vector]:
-    """Absolute rotations of an arm's bones from shoulder to wrist.
+def _turn_arm(rig: ArmRig, aim: ArmAim, blade: Vector, a: dict[str, float]) -> Vector:
+    """(5, 3, 3) rotations of an arm's bones from shoulder to wrist, in the frame of the couch.
 
     The elbow bends about its own hinge, and the forearm turns in thirds: at elbow, mid-forearm and wrist.
     """
-    template, heads, s = lying.template, lying.heads, SIGNS[side]
-    bones = {
-        name: template.bone(f"{name}.{side}")
-        for name in ("upperarm01", "upperarm02", "lowerarm01", "lowerarm02", "wrist")
-    }
-    upper0 = unit(heads[bones["lowerarm01"]] - heads[bones["upperarm01"]])
-    fore0 = unit(heads[bones["wrist"]] - heads[bones["lowerarm01"]])
-    bend0 = unit(fore0 - (fore0 @ upper0) * upper0)
-    upper, bend, fore = aim.upper, aim.bend, aim.fore
-    full = frame(upper, bend) @ frame(upper0, bend0).T
-    hinge = cross(upper, bend)
-    straight = about(hinge, aim.elbow_rad - float(np.arccos(upper0 @ fore0))) @ full
-    hand0, palm0 = hand_axes(template, heads, side)
-    palm0 = unit(palm0 - (palm0 @ fore0) * fore0)
+    fore, hinge = aim.fore, cross(aim.upper, aim.bend)
+    full = frame(aim.upper, aim.bend) @ rig.frame0.T
+    straight = about(hinge, aim.elbow_rad - rig.elbow0) @ full
     if aim.palm is None:
-        hooked = np.cos(aim.elbow_rad) * bend - np.sin(aim.elbow_rad) * upper
-        palm = np.cos(a["pronation"]) * s * hinge + np.sin(a["pronation"]) * hooked
+        hooked = np.cos(aim.elbow_rad) * aim.bend - np.sin(aim.elbow_rad) * aim.upper
+        palm = np.cos(a["pronation"]) * rig.sign * hinge + np.sin(a["pronation"]) * hooked
     else:
         palm = unit(aim.palm - (aim.palm @ fore) * fore)
-    at_rest = straight @ palm0
+    at_rest = straight @ rig.palm0
     twist = float(np.arctan2(cross(at_rest, palm) @ fore, at_rest @ palm))
     turned = about(fore, twist) @ straight
-    wrist = _turn_hand(turned @ hand0, fore, palm, aim, s, a) @ turned
-    half = _half_way(lying.chest.T @ blade, full, upper0)
-    local = {
-        "upperarm01": half,
-        "upperarm02": full,
-        "lowerarm01": about(fore, twist / 3) @ straight,
-        "lowerarm02": about(fore, twist * 2 / 3) @ straight,
-        "wrist": wrist,
-    }
-    return {bones[name]: lying.chest @ rotation for name, rotation in local.items()}
+    first, second = about(fore, twist / 3) @ straight, about(fore, twist * 2 / 3) @ straight
+    hand = swing(turned @ rig.hand0, _hand_direction(palm, aim, rig.sign, a)) @ turned
+    return np.stack([_half_way(blade, full, rig.upper0), full, first, second, hand])
+
+
+def _hand_direction(palm: Vector, aim: ArmAim, sign: float, a: dict[str, float]) -> Vector:
+    """Where the fingers point: along the skin that the hand lies on, or as the wrist is flexed and deviated."""
+    if aim.hand is not None:
+        return aim.hand
+    bent = about(cross(aim.fore, palm), a["wrist_flexion"]) @ aim.fore
+    return about(palm, sign * a["wrist_deviation"]) @ bent
 
 
 def _half_way(parent: Vector, full: Vector, axis: Vector) -> Vector:
     """The rotation that takes `axis` where `full` does, with half of the twist that `full` has over `parent`."""
     reached = swing(parent @ axis, full @ axis) @ parent
     twist = reached.T @ full
-    angle = float(np.arctan2(_vee(twist) @ axis, np.trace(twist) - 1))
+    skew = np.array([twist[2, 1] - twist[1, 2], twist[0, 2] - twist[2, 0], twist[1, 0] - twist[0, 1]])
+    angle = float(np.arctan2(skew @ axis, np.trace(twist) - 1))
     return reached @ about(axis, angle / 2)
 
 
-def _vee(rotation: Vector) -> Vector:
-    """(3,) axis of a rotation times twice the sine of its angle."""
-    return np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
-
-
-def _turn_hand(hand: Vector, fore: Vector, palm: Vector, aim: ArmAim, s: float, a: dict[str, float]) -> Vector:
-    """Rotation of a hand that points along `hand` to where it shall: along the skin, or as the wrist is flexed."""
-    if aim.hand is not None:
-        return swing(hand, aim.hand)
-    bent = about(cross(fore, palm), a["wrist_flexion"]) @ fore
-    return swing(hand, about(palm, s * a["wrist_deviation"]) @ bent)
-
-
-def hand_axes(template: Template, heads: Vector, side: str) -> tuple[Vector, Vector]:
-    """(towards the fingers, out of the palm) of a hand at rest, unit vectors."""
-    wrist, index, middle, little = (
-        heads[template.bone(f"{name}.{side}")] for name in ("wrist", "finger2-1", "finger3-1", "finger5-1")
-    )
-    hand = unit(middle - wrist)
-    thumbward = index - little
-    return hand, unit(SIGNS[side] * cross(hand, thumbward))
-
-
-def turn_fingers(lying: Lying, wrist: Vector, side: str, curl_rad: float) -> dict[int, Vector]:
-    """Absolute rotations of the fingers of a hand that is closed by `curl_rad`, the little finger most."""
-    template = lying.template
-    hand, palm = hand_axes(template, lying.heads, side)
-    axis = cross(hand, palm)
-    angles = np.concatenate([np.outer(CLOSING, np.cumsum(FINGER_JOINTS)).ravel(), THUMB_JOINTS]) * curl_rad
-    names = [f"finger{finger}-{joint}.{side}" for finger in (2, 3, 4, 5, 1) for joint in (1, 2, 3)]
-    turned = wrist @ turns(axis, angles)
-    return {template.bone(name): rotation for name, rotation in zip(names, turned, strict=True)}
-
-
-def leg_reach(lying: Lying, side: str, lift: float) -> LegReach:
-    """A leg of this person; its heel is taken to be 0.62 times as wide as thick; lift (m): of its ankle."""
-    template, heads = lying.template, lying.heads
-    hip, knee, ankle = (template.bone(f"{name}.{side}") for name in ("upperleg01", "lowerleg01", "foot"))
-    heel = lying.rest[surface_of(template, "foot", side).index] - heads[ankle]
-    return LegReach(
-        hip=lying.pelvis.T @ lying.hips[side],
-        sign=SIGNS[side],
-        thigh=float(np.linalg.norm(heads[knee] - heads[hip])),
-        shin=float(np.linalg.norm(heads[ankle] - heads[knee])),
-        heel=0.62 * float(heel[:, 1].max()),
-        ankle=lying.couch.level - float(heel[:, 1].max()) - lift,
-    )
-
-
-def turn_leg(lying: Lying, aim: LegAim, side: str, a: dict[str, float]) -> dict[int, Vector]:
-    """Absolute rotations of a leg's bones: half of the hip's turn in the upper thigh, all of it from there on."""
-    template, heads, s = lying.template, lying.heads, SIGNS[side]
-    names = ("upperleg01", "upperleg02", "lowerleg01", "foot")
-    upper, middle, lower, foot = (template.bone(f"{name}.{side}") for name in names)
-    thigh0 = unit(heads[lower] - heads[upper])
-    kneecap0 = unit(np.array([0.0, -1.0, 0.0]) + thigh0[1] * thigh0)
-    thigh = frame(aim.thigh, aim.kneecap) @ frame(thigh0, kneecap0).T
-    shin = swing(thigh @ unit(heads[foot] - heads[lower]), aim.shin) @ thigh
-    local = {
-        upper: about(aim.thigh, s * a["hip_rotation"] / 2) @ thigh,
-        middle: thigh,
-        lower: shin,
-        foot: shin @ about([1.0, 0.0, 0.0], a["foot"]),
-    }
-    return {bone: lying.pelvis @ rotation for bone, rotation in local.items()}
+def _turn_leg(rig: LegRig, aim: LegAim, a: dict[str, float]) -> Vector:
+    """(4, 3, 3) rotations of a leg's bones in the frame of the couch; the upper thigh has half of the hip's turn."""
+    thigh = frame(aim.thigh, aim.kneecap) @ rig.frame0.T
+    shin = swing(thigh @ rig.shin0, aim.shin) @ thigh
+    upper = about(aim.thigh, rig.sign * a["hip_rotation"] / 2) @ thigh
+    return np.stack([upper, thigh, shin, shin @ about([1.0, 0.0, 0.0], a["foot"])])

@@ -4,7 +4,7 @@ import numpy as np
 
 from synth.body.collision import collisions
 from synth.body.flesh import Flesh
-from synth.body.pose import BodyPose, pose_body, pose_limbs, sample_again, sample_body_pose
+from synth.body.pose import LIMBS, BodyPose, lay_limbs, pose_body, sample_again, sample_body_pose, settled
 from synth.body.trunk import lie_down
 from synth.mesh import Array, Parameters, Posed, rest_mesh, skin, stored
 from synth.skeleton import Skeleton
@@ -30,16 +30,18 @@ def sample_body(
     rest, heads = rest_mesh(template, person)
     parameters = person | stored(sample_body_pose(pose, rng))
     lying = lie_down(template, rest, heads, parameters)
+    turned = lay_limbs(lying, parameters, LIMBS)
     best: tuple[float, Skeleton, Parameters] | None = None
     for left in reversed(range(TRIES)):
-        skeleton = pose_limbs(lying, parameters)
+        skeleton = settled(lying, turned)
         excess = collisions(template, rest, skeleton, lying.flesh, parameters)
         if best is None or sum(excess.values()) < best[0]:
             best = sum(excess.values()), skeleton, parameters
         if best[0] == 0 or left == 0:
             break
-        parts = [part for part, depth in excess.items() if depth > 0]
-        parameters = parameters | stored(sample_again(pose, parameters, parts, rng))
+        limbs = [limb for limb, depth in excess.items() if depth > 0]
+        parameters = parameters | stored(sample_again(pose, parameters, limbs, rng))
+        turned = turned | lay_limbs(lying, parameters, limbs)
     assert best is not None
     _, skeleton, parameters = best
     return _skinned(rest, heads, skeleton, lying.flesh), parameters

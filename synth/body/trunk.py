@@ -7,6 +7,7 @@ import numpy as np
 from synth.body.arms import UP
 from synth.body.couch import Couch
 from synth.body.flesh import Flesh, flesh_of
+from synth.body.rig import ArmRig, LegRig, arm_rig, leg_rig
 from synth.body.surface import SIGNS, surface_of
 from synth.mesh import Array, Parameters
 from synth.skeleton import Skeleton, Vector, about, turns
@@ -23,8 +24,8 @@ ALONG_SPINE = np.array([0.25, 0.5, 0.75, 1.0])  # of a bend or turn that four bo
 class Lying:
     """A person, rest (V, 3) and heads (J, 3), whose trunk and head lie in their pose.
 
-    turned: absolute rotations of their bones; spine (3,): where the spine ends and the girdle begins; hips: left and
-    right hip joint (3,); chest, pelvis (3, 3): frames of the couch along either; middle: x of the pelvis along it.
+    turned: absolute rotations of their bones; spine (3,): where the spine ends and the girdle begins; arms, legs: by
+    side; chest, pelvis (3, 3): frames of the couch along either; middle: x of the pelvis along it.
     """
 
     template: Template
@@ -32,7 +33,8 @@ class Lying:
     heads: Vector
     turned: dict[int, Vector]
     spine: Vector
-    hips: dict[str, Vector]
+    arms: dict[str, ArmRig]
+    legs: dict[str, LegRig]
     chest: Vector
     pelvis: Vector
     middle: float
@@ -53,13 +55,15 @@ def lie_down(template: Template, rest: Array, heads: Array, parameters: Paramete
     skeleton.settle(turned)
     chest, pelvis = (about([0, 1, 0], angle) for angle in (a["yaw"] + a["bend"], a["yaw"]))
     couch, flesh = _find_couch(skeleton, rest, chest, parameters)
+    hips = {side: pelvis.T @ skeleton.positions[bone(f"upperleg01.{side}")] for side in SIGNS}
     return Lying(
         template=template,
         rest=rest,
         heads=skeleton.heads,
         turned=turned,
         spine=skeleton.positions[bone("spine01")],
-        hips={side: skeleton.positions[bone(f"upperleg01.{side}")] for side in SIGNS},
+        arms={side: arm_rig(template, rest, skeleton.heads, side, a[f"curl.{side}"]) for side in SIGNS},
+        legs={side: leg_rig(template, rest, skeleton.heads, side, hip) for side, hip in hips.items()},
         chest=chest,
         pelvis=pelvis,
         middle=float((pelvis.T @ skeleton.positions[bone("root")])[0]),
