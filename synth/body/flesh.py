@@ -19,7 +19,7 @@ PRESSED_M = 0.020  # how deep the couch reaches into the trunk where the flesh i
 ROUNDING_M = 0.005  # how far from the couch the skin leaves it
 BULGE_M = 0.007  # how far flesh above the couch goes sideways; makes up for the volume that is pressed in
 BULGE_HEIGHT_M = 0.030
-LEAN_BELLY = 0.68  # depth over breadth of an abdomen that lies as it stands
+LEAN_BELLY_M = 0.20  # depth of an abdomen that has nothing to lose
 BREAST_M = (0.014, 0.012)  # sideways and backwards
 
 
@@ -68,11 +68,11 @@ def flesh_of(template: Template, trunk: Array, parameters: dict[str, float]) -> 
     amount = parameters["flesh"]
     abdomen = trunk[_masks(template)[0, surface_of(template, "trunk").index] > 0.8]
     low, high = abdomen.min(0), abdomen.max(0)
-    depth, breadth = float(high[1] - low[1]), float(high[0] - low[0])
+    depth = float(high[1] - low[1])
     return Flesh(
         amount=amount,
         level=float(trunk[:, 1].max()) - PRESSED_M * amount,
-        belly=amount * float(np.clip(0.04 + 0.6 * (depth / breadth - LEAN_BELLY), 0.0, 0.2)),
+        belly=amount * float(np.clip(0.03 + 1.2 * (depth - LEAN_BELLY_M), 0.0, 0.18)),
         breasts=amount * parameters.get("gender", 0.5),
         middle=(low[:2] + high[:2]).astype(np.float64) / 2,
     )

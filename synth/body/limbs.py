@@ -76,7 +76,8 @@ def _turn_arm(rig: ArmRig, aim: ArmAim, blade: Vector, a: dict[str, float]) -> V
     turned = about(fore, twist) @ straight
     first, second = about(fore, twist / 3) @ straight, about(fore, twist * 2 / 3) @ straight
     hand = swing(turned @ rig.hand0, _hand_direction(palm, aim, rig.sign, a)) @ turned
-    return np.stack([_half_way(blade, full, rig.upper0), full, first, second, hand])
+    upper = _in_line(np.stack([_half_way(blade, full, rig.upper0), full]), rig.upper_parts, aim.upper)
+    return np.stack([*upper, *_in_line(np.stack([first, second]), rig.fore_parts, fore), hand])
 
 
 def _hand_direction(palm: Vector, aim: ArmAim, sign: float, a: dict[str, float]) -> Vector:
@@ -96,9 +97,18 @@ def _half_way(parent: Vector, full: Vector, axis: Vector) -> Vector:
     return reached @ about(axis, angle / 2)
 
 
+def _in_line(rotations: Vector, parts: Vector, aim: Vector) -> Vector:
+    """The (N, 3, 3) rotations of bones with the rest vectors `parts`, turned on to point to `aim` in all.
+
+    Bones of one limb are not quite in line, so turning them by different amounts about it bends it.
+    """
+    return np.asarray(swing(np.einsum("nab,nb->a", rotations, parts), aim) @ rotations)
+
+
 def _turn_leg(rig: LegRig, aim: LegAim, a: dict[str, float]) -> Vector:
     """(4, 3, 3) rotations of a leg's bones in the frame of the couch; the upper thigh has half of the hip's turn."""
     thigh = frame(aim.thigh, aim.kneecap) @ rig.frame0.T
     shin = swing(thigh @ rig.shin0, aim.shin) @ thigh
     upper = about(aim.thigh, rig.sign * a["hip_rotation"] / 2) @ thigh
+    upper, thigh = _in_line(np.stack([upper, thigh]), rig.thigh_parts, aim.thigh)
     return np.stack([upper, thigh, shin, shin @ about([1.0, 0.0, 0.0], a["foot"])])

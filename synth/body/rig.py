@@ -19,7 +19,8 @@ HEEL_BREADTH = 0.62  # half a heel's breadth over its thickness behind the ankle
 class ArmRig:
     """One arm at rest, metres. bones: upperarm01, upperarm02, lowerarm01, lowerarm02, wrist.
 
-    sign: 1 left, -1 right; upper, fore: lengths; upper0, fore0: directions, at an angle elbow0; frame0 (3, 3): upper0,
+    sign: 1 left, -1 right; upper, fore: lengths; upper_parts, fore_parts (2, 3): from each of
+    their two bones to the next; upper0, fore0: directions, at an angle elbow0; frame0 (3, 3): upper0,
     where the elbow bends, its hinge; hand0, palm0: where fingers and palm point; elbow, wrist: radii;
     fingers: rotations in the frame of the wrist, by bone; skin (N, 3): of the closed hand, from the wrist.
     """
@@ -28,6 +29,8 @@ class ArmRig:
     sign: float
     upper: float
     fore: float
+    upper_parts: Vector
+    fore_parts: Vector
     upper0: Vector
     fore0: Vector
     elbow0: float
@@ -44,9 +47,9 @@ class ArmRig:
 class LegRig:
     """One leg at rest, metres. bones: upperleg01, upperleg02, lowerleg01, foot.
 
-    sign: 1 left, -1 right; hip (3,): where the joint lies, in the frame of the couch; thigh, shin: lengths; frame0
-    (3, 3): thigh, kneecap and their cross; shin0: direction; heel: half its breadth; skin (N, 3): of the foot, from
-    the ankle.
+    sign: 1 left, -1 right; hip (3,): where the joint lies, in the frame of the couch; thigh, shin: lengths;
+    thigh_parts (2, 3): from each of the thigh's bones to the next; frame0 (3, 3): thigh, kneecap and their cross;
+    shin0: direction; heel: half its breadth; skin (N, 3): of the foot, from the ankle.
     """
 
     bones: list[int]
@@ -54,6 +57,7 @@ class LegRig:
     hip: Vector
     thigh: float
     shin: float
+    thigh_parts: Vector
     frame0: Vector
     shin0: Vector
     heel: float
@@ -81,6 +85,8 @@ def arm_rig(template: Template, rest: Array, heads: Vector, side: str, curl_rad:
         sign=SIGNS[side],
         upper=float(np.linalg.norm(elbow - shoulder)),
         fore=float(np.linalg.norm(wrist - elbow)),
+        upper_parts=np.diff(heads[bones[:3]], axis=0),
+        fore_parts=np.diff(heads[bones[2:]], axis=0),
         upper0=upper0,
         fore0=fore0,
         elbow0=float(np.arccos(upper0 @ fore0)),
@@ -106,6 +112,7 @@ def leg_rig(template: Template, rest: Array, heads: Vector, side: str, hip: Vect
         hip=hip,
         thigh=float(np.linalg.norm(knee - heads[bones[0]])),
         shin=float(np.linalg.norm(ankle - knee)),
+        thigh_parts=np.diff(heads[bones[:3]], axis=0),
         frame0=frame(thigh0, unit(np.array([0.0, -1.0, 0.0]) + thigh0[1] * thigh0)),
         shin0=shin0,
         heel=HEEL_BREADTH * float(skin[:, 1].max()),
