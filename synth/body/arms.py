@@ -14,6 +14,8 @@ from synth.skeleton import Range, Vector, check_ranges, check_shares, cross, uni
 OUTWARDS = -0.4  # cosine of the plane in which an elbow bends at most: outwards, by the carrying angle (10-15 degrees)
 MID_HAND_M = 0.10  # from the wrist to where a hand is thickest
 ABOVE_SKIN_M = 0.034  # of a wrist whose hand lies on the belly
+HAND_M = 0.055  # thickness of a hand on which another one lies
+HAND_BREADTH_M = 0.13  # with the thumb: farther apart along the trunk, hands lie side by side
 SWIVEL_RAD = 1.8  # how far an elbow may be raised from the couch to lead the forearm round the flank
 DOWN, HIP, BELLY, UP = range(4)  # the stored parameter `arm_place`: where an arm lies
 
@@ -29,8 +31,8 @@ class ArmPose:
       that more or less. Mean 9: lying takes the arms' weight off the shoulders, and they rise towards the ears.
     protraction: of the clavicle, forwards.
     abduction, elbow: arm down. elevation, up_elbow: arm up; up_plane: from bent over the couch (0) to bent off it.
-    belly_elbow: hand on belly; belly_reach: where on it, from its own side (1) across the midline (0 and less),
-      as a share of the half breadth.
+    belly_elbow: hand on belly; belly_reach: where on it, the wrist, from the midline (0) to its own side (1),
+      as a share of the half breadth; hands reach on from there to the midline.
     pronation: of the forearm, full pronation -80 to full supination 80 (Boone and Azen 1979: 76 and 82).
     wrist: flexion and deviation. rise_mm, up_rise_mm: of the elbow above the couch (a pad; an arm rest).
     half, fist: shares of hands half closed and closed; the others are flat. Side-on hands come with the pronation.
@@ -49,7 +51,7 @@ class ArmPose:
     up_elbow: Range = (10.0, 120.0)
     up_plane: Range = (0.0, 45.0)
     belly_elbow: Range = (50.0, 110.0)
-    belly_reach: Range = (-0.1, 0.75)
+    belly_reach: Range = (0.2, 0.9)
     pronation: Range = (-80.0, 80.0)
     wrist: Range = (-15.0, 15.0)
     rise_mm: Range = (0.0, 25.0)
@@ -68,11 +70,11 @@ class ArmPose:
 
 
 def sample_arm_places(pose: ArmPose, rng: np.random.Generator) -> dict[str, float]:
-    """Where each arm lies and how closed its hand is: what a redrawn arm keeps."""
+    """Where each arm lies, which hand is above (1 left, -1 right), how closed they are: what redrawn arms keep."""
     kind, raised = rng.random(), "LR"[rng.integers(2)]
     low, high = pose.clavicle
     both = rng.uniform(low + pose.clavicle_sides, high - pose.clavicle_sides)
-    drawn: dict[str, float] = {}
+    drawn = {"hand_above": 1.0 if raised == "L" else -1.0}
     for side in ("L", "R"):
         under, form, closure = rng.random(3)
         place = HIP if under < pose.hip else DOWN
@@ -132,7 +134,8 @@ class ArmAim:
 class ArmReach:
     """What an arm of this person can do: shoulder (3,) in the frame of the couch; lengths and radii in metres.
 
-    sign: 1 left, -1 right. upper, fore: lengths; elbow: radius; wrist: how far hand and wrist lie off the couch.
+    sign: 1 left, -1 right. upper, fore: lengths; elbow: radius; wrist: how far hand and wrist lie off the
+    couch; other (3,): the wrist of the other arm, whose hand lies on the belly below this one.
     """
 
     shoulder: Vector
@@ -141,6 +144,7 @@ class ArmReach:
     fore: float
     elbow: float
     wrist: float
+    other: Vector | None
 
 
 def aim_arm(reach: ArmReach, couch: Couch, a: dict[str, float]) -> ArmAim:
@@ -189,7 +193,11 @@ def _turned_back(reach: ArmReach, couch: Couch, a: dict[str, float]) -> float:
 def _aim_to_belly(reach: ArmReach, couch: Couch, a: dict[str, float]) -> ArmAim:
     """The hand on the front skin, as far down as the elbow's angle says; the elbow beside the trunk, low if it can."""
     distance = np.sqrt(reach.upper**2 + reach.fore**2 + 2 * reach.upper * reach.fore * np.cos(a["elbow"]))
-    wrist = couch.place_on_front(reach.shoulder, float(distance), reach.sign * a["arm_reach"], above=ABOVE_SKIN_M)
+    share = reach.sign * a["arm_reach"]
+    wrist = couch.place_on_front(reach.shoulder, float(distance), share, above=ABOVE_SKIN_M)
+    if reach.other is not None:
+        over = HAND_M * float(np.clip(2 - abs(wrist[2] - reach.other[2]) / (HAND_BREADTH_M / 2), 0, 1))
+        wrist = couch.place_on_front(reach.shoulder, float(distance), share, above=ABOVE_SKIN_M + over)
     axis = unit(wrist - reach.shoulder)
     along = (distance**2 + reach.upper**2 - reach.fore**2) / (2 * distance)
     radius = np.sqrt(reach.upper**2 - along**2)

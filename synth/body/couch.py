@@ -9,6 +9,7 @@ from synth.skeleton import Vector, unit
 STRIP_M = 0.035  # half the breadth of the strip of skin that is looked up
 BAND_M = 0.06  # half the height of the band of skin whose breadth is taken
 ALLOWED_M = 0.015  # how deep a forearm may press into the flank
+THIGHS_M = 0.3  # how far below the trunk its front is taken to go on
 STEP_M = 0.02  # between the heights at which it is
 
 
@@ -49,7 +50,7 @@ class Couch:
         return int(free[0] if len(free) else depth.argmin())
 
     def place_on_front(self, shoulder: Vector, distance: float, share: float, above: float) -> Vector:
-        """(3,) point `above` (m) the front skin, this far from a shoulder, or as nearly as the trunk is long.
+        """(3,) point `above` (m) the front skin, this far from a shoulder, or as nearly as it can be.
 
         share: how far from the midline, to the left, in half breadths.
         """
@@ -60,6 +61,8 @@ class Couch:
         front = np.where(inside, points[:, 1], np.inf).min(1)
         known = np.isfinite(front)
         path = np.column_stack([np.full(len(heights), x), front - above, heights])[known]
+        thighs = [x, path[-4:, 1].min(), path[-1, 2] - THIGHS_M]  # about as high as the pubis
+        path = np.vstack([path, thighs])
         apart = np.linalg.norm(path - shoulder, axis=1)
         beyond = np.flatnonzero(apart >= distance)
         if not len(beyond) or beyond[0] == 0:

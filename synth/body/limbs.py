@@ -15,11 +15,14 @@ from synth.skeleton import Vector, about, cross, swing, unit
 CLOSE_M = 0.001  # a limb that is off the couch by less is not laid again
 
 
-def lay_arm(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
-    """Absolute rotations of the bones of an arm, girdle and fingers included, with the angles `a` (rad)."""
+def lay_arm(lying: Lying, side: str, a: dict[str, float], other: Vector | None) -> tuple[dict[int, Vector], Vector]:
+    """(absolute rotations of the bones of an arm with the angles `a` (rad), position (3,) of its wrist).
+
+    Girdle and fingers are included. other (3,): the wrist of an arm whose hand lies on the belly, below this one's.
+    """
     girdle, shoulder = turn_girdle(lying, a, side)
     rig, blade = lying.arms[side], list(girdle.values())[-1]
-    lift, arm = 0.0, np.empty(0)
+    lift, arm, wrist = 0.0, np.empty(0), shoulder
     for _ in range(2):
         reach = ArmReach(
             shoulder=lying.chest.T @ shoulder,
@@ -28,6 +31,7 @@ def lay_arm(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
             fore=rig.fore,
             elbow=rig.elbow,
             wrist=rig.wrist + lift,
+            other=other,
         )
         aim = aim_arm(reach, lying.couch, a)
         arm = _turn_arm(rig, aim, lying.chest.T @ blade, a)
@@ -38,7 +42,7 @@ def lay_arm(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
         lift = beyond
     turned = lying.chest @ arm
     fingers = {bone: turned[-1] @ rotation for bone, rotation in rig.fingers.items()}
-    return girdle | dict(zip(rig.bones, turned, strict=True)) | fingers
+    return girdle | dict(zip(rig.bones, turned, strict=True)) | fingers, wrist
 
 
 def lay_leg(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:

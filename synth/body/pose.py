@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.body.arms import ArmPose, sample_arm, sample_arm_places
+from synth.body.arms import BELLY, ArmPose, sample_arm, sample_arm_places
 from synth.body.flesh import Flesh
 from synth.body.legs import LegPose, sample_leg_place, sample_legs
 from synth.body.limbs import lay_arm, lay_leg
@@ -73,13 +73,17 @@ def pose_body(template: Template, rest: Array, heads: Array, parameters: Paramet
 
 
 def lay_limbs(lying: Lying, parameters: Parameters, limbs: list[str]) -> dict[int, Vector]:
-    """Absolute rotations of the bones of some LIMBS; each depends on the trunk and its own parameters alone."""
-    turned: dict[int, Vector] = {}
+    """Absolute rotations of the bones of some LIMBS; of both arms where one's hand may lie on the other's."""
     a = radians(parameters)
-    for side in SIGNS:
+    folded = all(parameters[f"arm_place.{side}"] == BELLY for side in SIGNS)
+    turned: dict[int, Vector] = {}
+    below = None
+    for side in sorted(SIGNS, reverse=parameters["hand_above"] > 0):
         own = {name.removesuffix(f".{side}"): value for name, value in a.items()}
-        if side in limbs:
-            turned |= lay_arm(lying, side, own)
+        if side in limbs or (folded and limbs != ["legs"]):
+            arm, wrist = lay_arm(lying, side, own, below)
+            turned |= arm
+            below = wrist if folded else None
         if "legs" in limbs:
             turned |= lay_leg(lying, side, own)
     return turned

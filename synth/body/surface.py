@@ -12,7 +12,7 @@ from synth.skeleton import Skeleton, Vector
 from synth.template import Template
 
 SIGNS = {"L": 1.0, "R": -1.0}  # of x on the subject's two sides
-CELL_M = 0.025  # one vertex is kept per cube of this edge
+CELL_M = 0.032  # one vertex is kept per cube of this edge
 PARTS: dict[str, tuple[str, ...]] = {
     "trunk": ("pelvis", "spine"),
     "head": ("head",),

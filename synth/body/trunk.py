@@ -16,7 +16,16 @@ from synth.template import Template
 FRONT = -0.35  # y of the normal of skin that counts as the trunk's front
 UPPER_THIGH_M = 0.15  # below the hip joint, within which hips are broadest
 MAX_LEAN_RAD = 0.14  # how far the trunk leans back at most, until shoulder blades and buttocks both lie
-PLAIN = ("arm_place", "arm_rise", "arm_reach", "leg_place", "leg_above", "heels", "flesh")  # parameters not in degrees
+PLAIN = (
+    "arm_place",
+    "arm_rise",
+    "arm_reach",
+    "hand_above",
+    "leg_place",
+    "leg_above",
+    "heels",
+    "flesh",
+)  # parameters not in degrees
 ALONG_SPINE = np.array([0.25, 0.5, 0.75, 1.0])  # of a bend or turn that four bones share
 
 
