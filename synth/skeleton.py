@@ -35,17 +35,22 @@ class Skeleton:
     def settle(self, rotations: dict[int, Vector]) -> None:
         """Turn the rig: a bone takes its given absolute rotation, or that of its nearest ancestor which has one."""
         parents, ancestry = _rig(self.template)
-        given = np.array([j in rotations for j in range(len(parents))])
-        source = [-1] * len(parents)
-        for j, parent in enumerate(self.template.parents):
-            source[j] = j if given[j] else (source[parent] if parent >= 0 else -1)
         frames = np.empty((len(parents) + 1, 3, 3))
         frames[-1] = np.eye(3)
         frames[list(rotations)] = np.stack(list(rotations.values()))
-        self.rotations = frames[source]
+        self.rotations = frames[_sources(self.template, frozenset(rotations))]
         steps = np.einsum("jab,jb->ja", self.rotations[parents], self.heads - self.heads[parents])
         steps[0] = self.heads[0]
         self.positions = ancestry @ steps
+
+
+@cache
+def _sources(template: Template, given: frozenset[int]) -> NDArray[np.intp]:
+    """(J,) the bone whose rotation each bone takes: itself where given, else the nearest such ancestor; -1: none."""
+    source = [-1] * len(template.parents)
+    for j, parent in enumerate(template.parents):
+        source[j] = j if j in given else (source[parent] if parent >= 0 else -1)
+    return np.array(source)
 
 
 @cache

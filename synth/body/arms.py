@@ -13,8 +13,8 @@ from synth.skeleton import Range, Vector, check_ranges, check_shares, cross, uni
 
 OUTWARDS = -0.4  # cosine of the plane in which an elbow bends at most: outwards, by the carrying angle (10-15 degrees)
 MID_HAND_M = 0.10  # from the wrist to where a hand is thickest
-ABOVE_SKIN_M = 0.034  # of a wrist whose hand lies on the belly
-HAND_M = 0.055  # thickness of a hand on which another one lies
+ABOVE_SKIN_M = 0.040  # of a wrist whose hand lies on the belly
+HAND_M = 0.042  # thickness of a hand on which another one lies
 HAND_BREADTH_M = 0.13  # with the thumb: farther apart along the trunk, hands lie side by side
 SWIVEL_RAD = 1.8  # how far an elbow may be raised from the couch to lead the forearm round the flank
 DOWN, HIP, BELLY, UP = range(4)  # the stored parameter `arm_place`: where an arm lies

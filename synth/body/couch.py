@@ -54,7 +54,8 @@ class Couch:
 
         share: how far from the midline, to the left, in half breadths.
         """
-        x = self.middle + share * self.half_breadth
+        sides = self.front[:, 0].min() + STRIP_M, self.front[:, 0].max() - STRIP_M
+        x = float(np.clip(self.middle + share * self.half_breadth, *sides))  # of a trunk bent aside, too
         points = self.front[np.abs(self.front[:, 0] - x) < STRIP_M]
         heights = np.arange(shoulder[2] - 0.15, points[:, 2].min(), -STEP_M)
         inside = np.abs(points[:, 2] - heights[:, None]) < STEP_M

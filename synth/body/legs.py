@@ -101,7 +101,7 @@ def aim_leg(reach: LegReach, middle: float, a: dict[str, float]) -> LegAim:
     if a["leg_place"] == CROSSED:  # one heel lies beyond the midline, the other leg's ankle on top of it
         own = s * a["leg_above"]
         sideways = middle - s * 0.8 * reach.heel
-        depth -= 4.2 * reach.heel if own > 0 else 0.0
+        depth -= 4.8 * reach.heel if own > 0 else 0.0
     distance = np.sqrt(reach.thigh**2 + reach.shin**2 + 2 * reach.thigh * reach.shin * np.cos(knee))
     across = np.array([sideways - reach.hip[0], depth - reach.hip[1]])
     down = np.sqrt(max(distance**2 - across @ across, (0.3 * distance) ** 2))

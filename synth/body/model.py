@@ -34,7 +34,7 @@ def sample_body(
     best: tuple[float, Skeleton, Parameters] | None = None
     for left in reversed(range(TRIES)):
         skeleton = settled(lying, turned)
-        excess = collisions(template, rest, skeleton, lying.flesh, parameters)
+        excess = collisions(lying, skeleton, parameters)
         if best is None or sum(excess.values()) < best[0]:
             best = sum(excess.values()), skeleton, parameters
         if best[0] == 0 or left == 0:

@@ -49,7 +49,7 @@ class LegRig:
 
     sign: 1 left, -1 right; hip (3,): where the joint lies, in the frame of the couch; thigh, shin: lengths;
     thigh_parts (2, 3): from each of the thigh's bones to the next; frame0 (3, 3): thigh, kneecap and their cross;
-    shin0: direction; heel: half its breadth; skin (N, 3): of the foot, from the ankle.
+    shin0: direction; knee: radius; heel: half its breadth; skin (N, 3): of the foot, from the ankle.
     """
 
     bones: list[int]
@@ -60,6 +60,7 @@ class LegRig:
     thigh_parts: Vector
     frame0: Vector
     shin0: Vector
+    knee: float
     heel: float
     skin: Vector
 
@@ -115,6 +116,7 @@ def leg_rig(template: Template, rest: Array, heads: Vector, side: str, hip: Vect
         thigh_parts=np.diff(heads[bones[:3]], axis=0),
         frame0=frame(thigh0, unit(np.array([0.0, -1.0, 0.0]) + thigh0[1] * thigh0)),
         shin0=shin0,
+        knee=radius_of(template, rest, heads, f"lowerleg01.{side}"),
         heel=HEEL_BREADTH * float(skin[:, 1].max()),
         skin=skin,
     )
