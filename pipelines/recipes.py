@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from synth.body.arms import ArmPose
 from synth.body.child import ChildShape
+from synth.body.legs import LegPose
+from synth.body.pose import BodyPose
 from synth.body.shape import BodyShape
 from synth.domain.anatomy import anatomy_named
 from synth.figure import BodyRange, HandRange, RenderRecipe
@@ -86,20 +89,36 @@ def hand_paper() -> Recipe:
     return replace(hand(), model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
 
 
+def paper_body_pose() -> BodyPose:
+    """The published prior of bodies lying in CT: arms down and close, legs slightly spread, feet arbitrary.
+
+    Source: Riegler et al. 2015, section 4: hands close to the body; the legs vary most; no ranges are printed.
+    """
+    arms = ArmPose(
+        belly=0.0, up=0.0, one_up=0.0, hip=0.0, clavicle=(0.0, 8.0), abduction=(3.0, 20.0), elbow=(5.0, 30.0),
+        half=0.0, fist=0.0,
+    )  # fmt: skip
+    legs = LegPose(rest=0.0, crossed=0.0, contracted=0.0, heels_mm=(0.0, 450.0))
+    return BodyPose(
+        arms=arms, legs=legs, head_turn=(-25.0, 25.0), head_flexion=(0.0, 25.0), head_tilt=(-8.0, 8.0),
+        bend=(-6.0, 6.0), roll=(-6.0, 6.0), flesh=(0.0, 0.0),
+    )  # fmt: skip
+
+
 def body_paper() -> Recipe:
     """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects.
 
     Shapes are plain draws of the body model's parameters: people vary in age, gender, size and weight.
     """
     sweep = SweepRecipe(schedules=(paper_schedule(),), folds=20)
-    plain = RenderRecipe(anatomy="body", body=BodyRange(shape=BodyShape()), shard_rows=256)
-    return replace(body(), render=plain, model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
+    paper = BodyRange(shape=BodyShape(), pose=paper_body_pose())
+    render = replace(body().render, body=paper)
+    return replace(body(), render=render, model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
 
 
 def body_child() -> Recipe:
     """Children from 2 to 16 years; all else as `body`."""
-    children = RenderRecipe(anatomy="body", body=BodyRange(shape=ChildShape()), shard_rows=256)
-    return replace(body(), render=children)
+    return replace(body(), render=replace(body().render, body=BodyRange(shape=ChildShape())))
 
 
 def hand_smoke() -> Recipe:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from synth.body.child import ChildShape
-from synth.body.model import body_of
+from synth.body.model import body_of, sample_body
 from synth.body.pose import BodyPose, sample_body_pose
 from synth.body.shape import AdultShape, BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
@@ -15,7 +15,7 @@ from synth.domain.patch import Crop, apply_affine, invert_affine
 from synth.hand.model import hand_of
 from synth.hand.pose import HandPose, sample_hand_pose
 from synth.hand.shape import HandShape, sample_hand_shape
-from synth.mesh import Array, Parameters
+from synth.mesh import Array, Parameters, Posed, stored
 from synth.points import points_of
 from synth.template import Template, load_template
 
@@ -84,31 +84,42 @@ class Figure:
 def sample_person(recipe: RenderRecipe, template: Template, rng: np.random.Generator) -> Parameters:
     """The shape parameters of a subject drawn from the recipe."""
     if recipe.hand is not None:
-        return _stored(sample_hand_shape(recipe.hand.shape, template.changes, rng))
+        return stored(sample_hand_shape(recipe.hand.shape, template.changes, rng))
     assert recipe.body is not None
-    return _stored(recipe.body.shape.sample(template, rng))
+    return stored(recipe.body.shape.sample(template, rng))
 
 
 def sample_pose(recipe: RenderRecipe, rng: np.random.Generator) -> Parameters:
     """The pose parameters of one image of a subject, drawn from the recipe."""
     if recipe.hand is not None:
-        return _stored(sample_hand_pose(recipe.hand.pose, rng))
+        return stored(sample_hand_pose(recipe.hand.pose, rng))
     assert recipe.body is not None
-    return _stored(sample_body_pose(recipe.body.pose, rng))
+    return stored(sample_body_pose(recipe.body.pose, rng))
 
 
 def sample_figure(
     recipe: RenderRecipe, template: Template, rng: np.random.Generator, person: Parameters | None = None
 ) -> Figure:
-    """A figure drawn from the recipe; of the given person where there is one, else of a person of its own."""
+    """A figure drawn from the recipe; of the given person where there is one, else of a person of its own.
+
+    Poses in which a body's limbs reach into each other are drawn again, from the same generator.
+    """
     if person is None:
         person = sample_person(recipe, template, rng)
-    return figure_of(anatomy_named(recipe.anatomy), template, person | sample_pose(recipe, rng))
+    anatomy = anatomy_named(recipe.anatomy)
+    if recipe.body is None:
+        return figure_of(anatomy, template, person | sample_pose(recipe, rng))
+    posed, parameters = sample_body(recipe.body.pose, template, person, rng)
+    return _figure(anatomy, template, posed, parameters)
 
 
 def figure_of(anatomy: Anatomy, template: Template, parameters: Parameters) -> Figure:
     """The figure that these parameters (sample_person | sample_pose) make: the same bits each time."""
-    posed = (hand_of if anatomy.base == "hand" else body_of)(template, parameters)
+    make = hand_of if anatomy.base == "hand" else body_of
+    return _figure(anatomy, template, make(template, parameters), parameters)
+
+
+def _figure(anatomy: Anatomy, template: Template, posed: Posed, parameters: Parameters) -> Figure:
     points = (points_of(template, anatomy, posed) @ posed.view.T).astype(np.float32)
     return Figure(
         vertices=(posed.vertices @ posed.view.T).astype(np.float32),
@@ -128,11 +139,6 @@ def parameter_names(recipe: RenderRecipe, template: Template) -> list[str]:
 def joint_names(template: Template) -> list[str]:
     """Names of Figure.joints, in order: the heads of all bones that move the skin of this template."""
     return [template.bones[bone] for bone in template.moving]
-
-
-def _stored(drawn: Parameters) -> Parameters:
-    """Rounded to what a shard stores, so that a figure made again from stored parameters has the same bits."""
-    return {name: float(np.float32(value)) for name, value in drawn.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from synth.template import Template
 
@@ -44,6 +45,11 @@ class Posed:
     view: NDArray[np.float64]
 
 
+def stored(drawn: Parameters) -> Parameters:
+    """Rounded to what a shard stores, so that a figure made again from stored parameters has the same bits."""
+    return {name: float(np.float32(value)) for name, value in drawn.items()}
+
+
 def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     """(B,) float32 blend-shape coefficients of shape parameters: phenotypes and local changes by name.
 
@@ -68,15 +74,23 @@ def rest_mesh(template: Template, parameters: Mapping[str, float]) -> tuple[Arra
     return vertices, heads
 
 
-def skin(template: Template, vertices: Array, heads: Array, rotations: Array, positions: Array) -> Array:
+def skin(
+    template: Template,
+    vertices: Array,
+    heads: Array,
+    rotations: Array,
+    positions: Array,
+    weights: sparse.csr_matrix | None = None,
+) -> Array:
     """(V, 3) float32 posed vertices by linear blend skinning.
 
-    rotations (J, 3, 3), or any linear maps, and positions (J, 3): where each bone's rest frame and head have gone.
+    rotations (J, 3, 3), or any linear maps, and positions (J, 3): where each bone's rest frame and head have gone;
+    weights (V, J): those of `vertices` where they are only some of the template's.
     """
-    moving = template.moving
-    offsets = positions[moving] - np.einsum("jab,jb->ja", rotations[moving], heads[moving])
-    transforms = np.concatenate([rotations[moving], offsets[:, :, None]], axis=2).astype(np.float32)
-    blended = (template.moving_weights @ transforms.reshape(-1, 12)).reshape(-1, 3, 4)
+    offsets = positions - np.einsum("jab,jb->ja", rotations, heads)
+    transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).astype(np.float32).reshape(-1, 12)
+    chosen = template.sparse_weights if weights is None else weights
+    blended = (chosen @ transforms).reshape(-1, 3, 4)
     return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.body.arms import ArmPose
+from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
@@ -98,8 +100,13 @@ def body_phantoms() -> PhantomRecipe:
                 age=(0.6, 1.0), muscle=(0.45, 0.25), weight=(0.55, 0.25), height=(0.45, 0.13), changes=0.4
             ),
             pose=BodyPose(
-                arm_abduction=(4.0, 38.0), elbow=(5.0, 50.0), leg_spread=(1.0, 16.0), head_turn=(-30.0, 30.0),
-                bend=(-7.0, 7.0), roll=(-7.0, 7.0),
+                arms=ArmPose(
+                    belly=0.2, up=0.25, clavicle=(-3.0, 22.0), clavicle_sides=5.0, abduction=(2.0, 42.0),
+                    elbow=(3.0, 55.0), elevation=(120.0, 180.0), wrist=(-22.0, 22.0),
+                ),
+                legs=LegPose(rest=0.4, contracted=0.08, hip_rotation=(-15.0, 55.0), foot=(-15.0, 60.0)),
+                head_turn=(-55.0, 55.0), head_flexion=(-5.0, 40.0), bend=(-14.0, 14.0), roll=(-10.0, 10.0),
+                flesh=(0.0, 1.0),
             ),
         ),
         deformation_mm=4.0,

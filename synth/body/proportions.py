@@ -113,15 +113,16 @@ def plan_of(template: Template) -> Plan:
         soles=np.flatnonzero((skin_leg > 0.5) & (middle[:, 2] < middle[:, 2].min() + 0.002)),
         crown=np.flatnonzero(middle[:, 2] > middle[:, 2].max() - 0.02),
         foot=sole[(reach < reach.min() + 0.015) | (reach > reach.max() - 0.015)],
-        tip=np.flatnonzero(template.weights.argmax(1) == bone["finger3"]),
+        tip=np.flatnonzero(template.dominant == bone["finger3"]),
         bones=bone,
     )
 
 
-def proportion_body(template: Template, vertices: Array, heads: Array, parameters: Parameters) -> tuple[Array, Array]:
-    """(vertices, heads) of a rest body under the factors among its parameters."""
-    given = {name: parameters[PREFIX + name] for name in FACTORS if PREFIX + name in parameters}
-    return apply_factors(plan_of(template), vertices, heads, Factors(**given)) if given else (vertices, heads)
+def rest_body(template: Template, person: Parameters) -> tuple[Array, Array]:
+    """(vertices (V, 3), heads (J, 3)) of a person at rest, under the factors among its parameters."""
+    rest = rest_mesh(template, person)
+    given = {name: person[PREFIX + name] for name in FACTORS if PREFIX + name in person}
+    return apply_factors(plan_of(template), *rest, Factors(**given)) if given else rest
 
 
 def apply_factors(plan: Plan, vertices: Array, heads: Array, factors: Factors) -> tuple[Array, Array]:

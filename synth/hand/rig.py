@@ -53,7 +53,7 @@ class HandRig:
 def hand_rig(template: Template) -> HandRig:
     """The rig of a left hand."""
     digits = np.array([[template.bone(f"finger{d}-{j}.L") for j in (1, 2, 3)] for d in range(1, 6)])
-    dominant = template.weights.argmax(1)
+    dominant = template.dominant
     skin = np.flatnonzero(np.isin(dominant, digits))
     limb_skin = np.setdiff1d(np.arange(len(dominant)), skin)
     owner = np.array([np.flatnonzero(digits.ravel() == bone)[0] for bone in dominant[skin]])

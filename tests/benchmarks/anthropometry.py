@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from synth.body.anthropometry import MEASURES
 from synth.body.fit import measure
-from synth.body.proportions import plan_of, proportion_body
+from synth.body.proportions import plan_of, rest_body
 from synth.body.shape import adult
-from synth.mesh import rest_mesh
 from synth.template import Template, load_template
 
 COLUMNS = (
@@ -75,7 +74,7 @@ def synthesise(template: Template, real: People, count: int, rng: np.random.Gene
     plan, found = plan_of(template), np.empty((count, len(MEASURES)))
     for k, i in enumerate(chosen):
         person = adult(template, str(real.sex[i]), real.age[i], real.stature[i], real.bmi[i], rng)
-        found[k] = measure(plan, *proportion_body(template, *rest_mesh(template, person), person))
+        found[k] = measure(plan, *rest_body(template, person))
     stature = real.stature[chosen]
     return People(
         sex=real.sex[chosen],

@@ -153,8 +153,8 @@ def test_swing_is_the_smallest_rotation_between_directions(angle: float) -> None
 
 
 def test_ranges_the_wrong_way_round_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"pose\.elbow is .*low <= high"):
-        BodyPose(elbow=(40.0, 10.0))
+    with pytest.raises(ValueError, match=r"pose\.roll is .*low <= high"):
+        BodyPose(roll=(4.0, 1.0))
     with pytest.raises(ValueError, match="needs `hand`"):
         RenderRecipe(anatomy="hand", body=BodyRange())
     with pytest.raises(ValueError, match="multiples of 16"):

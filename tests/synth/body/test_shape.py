@@ -7,7 +7,7 @@ from pipelines.recipes import RECIPES
 from synth.body.anthropometry import MEASURES, mean_measures
 from synth.body.child import ChildShape
 from synth.body.fit import DENSITY, coarse_of, measure, stature, volume
-from synth.body.proportions import FACTORS, PREFIX, Factors, apply_factors, plan_of, proportion_body
+from synth.body.proportions import FACTORS, PREFIX, Factors, apply_factors, plan_of, rest_body
 from synth.body.shape import AdultShape, BodyShape, adult
 from synth.figure import RenderRecipe, draw, sample_person
 from synth.mesh import Array, Parameters, rest_mesh
@@ -24,7 +24,7 @@ def template() -> Template:
 
 
 def _rest(template: Template, person: Parameters) -> tuple[Array, Array]:
-    return proportion_body(template, *rest_mesh(template, person), person)
+    return rest_body(template, person)
 
 
 def _bmi(template: Template, vertices: Array) -> float:
