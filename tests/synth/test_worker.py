@@ -59,8 +59,8 @@ def test_landmarks_lie_where_their_pixels_are(recipe: RenderRecipe, tmp_path: Pa
     rows, cols = np.indices(anatomy.size) + 0.5
     for i in range(32):
         for k, (x, y, z) in enumerate(samples.landmarks[i]):
-            near = (np.hypot(rows - y, cols - x) <= 1.5) & masks[i]
-            assert near.any(), f"sample {i}: {anatomy.names[k]} is more than 1.5 px from the silhouette"
+            near = (np.hypot(rows - y, cols - x) <= 2.0) & masks[i]  # a finger is thinner than a pixel of a body
+            assert near.any(), f"sample {i}: {anatomy.names[k]} is more than 2 px from the silhouette"
             if anatomy.landmarks[k].kind == "extremum" and samples.visible[i, k] == OUTLINE:
                 assert np.abs(samples.depth_mm[i][near] - z).min() < anatomy.landmarks[k].cover_mm
 

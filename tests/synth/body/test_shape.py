@@ -46,7 +46,6 @@ def test_shoulders_and_knees_are_at_their_heights_in_short_and_tall_people(
     template: Template, sex: str, knee: float
 ) -> None:
     shoulder, epicondyle = template.bone("upperarm01.L"), template.bone("lowerleg01.L")
-    centre = mean_measures(sex, 1.75 if sex == "male" else 1.63, 26.0, 35.0)
     found = []
     for k in range(100):
         tall = (1.62 if sex == "male" else 1.50) + 0.26 * k / 99
@@ -56,7 +55,6 @@ def test_shoulders_and_knees_are_at_their_heights_in_short_and_tall_people(
     assert mean[0] == pytest.approx(0.800, abs=0.01)
     assert mean[1] == pytest.approx(knee, abs=0.003)
     assert 0.0 < slope < 0.006, "knees rise with stature, by 0.003 per 100 mm"
-    assert centre[MEASURES.index("epicondyle")] > 0
 
 
 @pytest.mark.parametrize("sex", SEXES)
