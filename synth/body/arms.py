@@ -25,8 +25,9 @@ class ArmPose:
     """Where the arms lie, and ranges of their angles in degrees, drawn for each side apart.
 
     belly, up, one_up: shares of bodies with both hands on belly or pelvis, both arms up, one up; the rest has them
-      down, a share `hip` of these arms with the hand under the hip. Arms up are how trunks are scanned by CT (they
-      would harden the beam); down or on the belly is what the sick, the old and the dead do.
+      down, a share `hip` of these arms with the hand at the edge of the hip or under it, as far as flesh gives way.
+      Arms up are how trunks are scanned by CT (they would harden the beam); down or on the belly is what the sick,
+      the old and the dead do.
     clavicle: elevation; both sides together within the range less `clavicle_sides` at each end, each side by up to
       that more or less. Mean 9: lying takes the arms' weight off the shoulders, and they rise towards the ears.
     protraction: of the clavicle, forwards.

@@ -1,7 +1,7 @@
 """Limbs laid on the couch: from the directions of arms and legs to bone rotations, twists spread over bones.
 
-Each limb is laid twice: where its hand or foot then reaches beyond the couch, or its heel does not reach it, wrist or
-ankle is moved by that much the second time.
+A limb whose hand or foot reaches beyond the couch, or whose heel does not reach it, is laid again with wrist or ankle
+moved by that much.
 """
 
 import numpy as np
@@ -12,7 +12,8 @@ from synth.body.rig import ArmRig, LegRig, frame
 from synth.body.trunk import Lying, turn_girdle
 from synth.skeleton import Vector, about, cross, swing, unit
 
-CLOSE_M = 0.001  # a limb that is off the couch by less is not laid again
+CLOSE_M = 0.002  # a limb that is off the couch by less is not laid again
+PASSES = 4  # how often a limb is laid at most
 
 
 def lay_arm(lying: Lying, side: str, a: dict[str, float], other: Vector | None) -> tuple[dict[int, Vector], Vector]:
@@ -23,7 +24,7 @@ def lay_arm(lying: Lying, side: str, a: dict[str, float], other: Vector | None) 
     girdle, shoulder = turn_girdle(lying, a, side)
     rig, blade = lying.arms[side], list(girdle.values())[-1]
     lift, arm, wrist = 0.0, np.empty(0), shoulder
-    for _ in range(2):
+    for _ in range(PASSES):
         reach = ArmReach(
             shoulder=lying.chest.T @ shoulder,
             sign=rig.sign,
@@ -39,7 +40,7 @@ def lay_arm(lying: Lying, side: str, a: dict[str, float], other: Vector | None) 
         beyond = float(wrist[1] + (rig.skin @ arm[-1][1]).max()) - lying.couch.level
         if beyond < CLOSE_M or a["arm_place"] == BELLY:
             break
-        lift = beyond
+        lift += beyond
     turned = lying.chest @ arm
     fingers = {bone: turned[-1] @ rotation for bone, rotation in rig.fingers.items()}
     return girdle | dict(zip(rig.bones, turned, strict=True)) | fingers, wrist
@@ -50,7 +51,7 @@ def lay_leg(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
     rig, level = lying.legs[side], lying.couch.level
     upper_one = a["leg_place"] == CROSSED and rig.sign * a["leg_above"] > 0  # it lies on the other leg
     ankle, leg = level - float(rig.skin[:, 1].max()), np.empty(0)
-    for _ in range(2):
+    for _ in range(PASSES):
         reach = LegReach(hip=rig.hip, sign=rig.sign, thigh=rig.thigh, shin=rig.shin, heel=rig.heel, ankle=ankle)
         aim = aim_leg(reach, lying.middle, a)
         leg = _turn_leg(rig, aim, a)
