@@ -6,7 +6,7 @@
 
 ANATOMY: a TOML file with landmarks of your own (docs/formats.md), or hand, body, hand_bone_tips. Silhouettes and depth
 stay bit for bit; landmarks, their visibility and the stored points are new. Run the same command again and it finishes
-what is missing. On 2 cores: about RATE samples a second.
+what is missing. Per core: about 230 hands or 110 bodies a second, most of it posing.
 """
 
 import multiprocessing

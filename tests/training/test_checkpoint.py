@@ -54,6 +54,17 @@ def test_a_model_comes_back_with_its_card(tmp_path):
     assert torch.equal(loaded.model(images).points, model.eval()(images).points)
 
 
+def test_an_older_card_names_its_anatomy(tmp_path):
+    saved(tmp_path)
+    card = json.loads((tmp_path / CARD).read_text())
+    assert [point["name"] for point in card["anatomy"]["points"]] == list(HAND.point_names)
+    (tmp_path / CARD).write_text(json.dumps({**card, "anatomy": "hand"}))
+    assert load_model(str(tmp_path)).card.anatomy == HAND
+    (tmp_path / CARD).write_text(json.dumps({**card, "anatomy": "foot"}))
+    with pytest.raises(ValueError, match="anatomy: .*'foot' does not exist"):
+        load_model(str(tmp_path))
+
+
 @pytest.mark.parametrize("place", ["weights", "pt2", "folder"])
 def test_planted_code_never_runs(tmp_path, place):
     mark = tmp_path / "ran"

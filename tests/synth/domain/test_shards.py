@@ -180,3 +180,15 @@ def test_digest_depends_on_every_shard(tmp_path):
     _, manifest = write_study(tmp_path)
     other = replace(manifest.shards[1], content_hash="0" * 64)
     assert replace(manifest, shards=(manifest.shards[0], other)).digest != manifest.digest
+
+
+def test_version_1_is_still_read(tmp_path):
+    """It had no points, and its manifest holds the anatomy's name alone."""
+    made, _ = write_study(tmp_path)
+    payload = json.loads((tmp_path / "manifest.json").read_text())
+    del payload["source"]
+    (tmp_path / "manifest.json").write_text(json.dumps({**payload, "schema_version": 1, "anatomy": "hand"}))
+    manifest = read_manifest(str(tmp_path))
+    assert manifest.anatomy == HAND and manifest.source is None
+    back = read_samples(str(tmp_path), HAND, points=True)
+    assert back.points is None and np.array_equal(back.landmarks[:4], made[0].landmarks, equal_nan=True)
