@@ -5,25 +5,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from synth.body.proportions import rest_body
 from synth.domain.anatomy import BODY, HAND, Anatomy, anatomy_named
 from synth.domain.point import Point
 from synth.figure import BodyRange, HandRange, RenderRecipe, figure_of, sample_person, sample_pose, template_of
-from synth.hand.shape import HandShape, proportion_hand, sample_hand_shape
-from synth.mesh import PHENOTYPES, Posed, rest_mesh
+from synth.hand.proportion import proportion_hand
+from synth.hand.shape import HandShape, sample_hand_shape
+from synth.mesh import PHENOTYPES, Array, Parameters, Posed, rest_mesh
 from synth.points import finder_of, points_of
 from synth.template import Template, load_template
 
 pytestmark = pytest.mark.slow
 
 RECIPES = {
-    "hand": RenderRecipe(anatomy="hand", hand=HandRange(shape=HandShape(age=(0.0, 1.0), finger_length=0.2))),
+    "hand": RenderRecipe(anatomy="hand", hand=HandRange(shape=HandShape(age_years=(0.0, 110.0), finger_length=0.2))),
     "body": RenderRecipe(anatomy="body", body=BodyRange()),
 }
 TIPS = [(HAND, point) for point in HAND.landmarks]
 TIPS += [(BODY, point) for point in BODY.points if point.direction == "along"]
 
 
-def _resting(template: Template, vertices: np.ndarray, heads: np.ndarray) -> Posed:
+def _rest_hand(template: Template, person: Parameters) -> tuple[Array, Array]:
+    vertices, heads, _ = proportion_hand(template, *rest_mesh(template, person), person)
+    return vertices, heads
+
+
+def _resting(vertices: Array, heads: Array) -> Posed:
     still = np.tile(np.eye(3, dtype=np.float32), (len(heads), 1, 1))
     return Posed(vertices=vertices, rotations=still, positions=heads, rest=vertices, heads=heads, view=np.eye(3))
 
@@ -31,10 +38,8 @@ def _resting(template: Template, vertices: np.ndarray, heads: np.ndarray) -> Pos
 def _at_rest(template: Template, anatomy: Anatomy, seed: int) -> dict[str, np.ndarray]:
     """Points of an unposed subject drawn from the recipe, in metres (z up)."""
     person = sample_person(RECIPES[anatomy.base], template, np.random.default_rng([seed, 5]))
-    vertices, heads = rest_mesh(template, person)
-    if anatomy.base == "hand":
-        vertices, heads = proportion_hand(template, vertices, heads, person)
-    found = points_of(template, anatomy, _resting(template, vertices, heads))
+    rest = rest_body(template, person) if anatomy.base == "body" else _rest_hand(template, person)
+    found = points_of(template, anatomy, _resting(*rest))
     return dict(zip(anatomy.point_names, found, strict=True))
 
 
@@ -76,7 +81,7 @@ def _assert_order(thumb: np.ndarray, fingers: list[np.ndarray], index: np.ndarra
 def test_pairs_mirror_each_other_in_a_symmetric_body() -> None:
     template = load_template("body")
     vertices, heads = rest_mesh(template, dict.fromkeys(PHENOTYPES, 0.5))
-    marks = dict(zip(BODY.point_names, points_of(template, BODY, _resting(template, vertices, heads)), strict=True))
+    marks = dict(zip(BODY.point_names, points_of(template, BODY, _resting(vertices, heads)), strict=True))
     pairs = [point for point in BODY.points if point.name.startswith("left_")]
     assert len(BODY.points) >= 60 and len(pairs) >= 30
     for point in BODY.points:
@@ -108,7 +113,7 @@ def test_bone_tips_lie_inside_the_skin_tips() -> None:
     depths = []
     for seed in range(100):
         person = sample_hand_shape(HandShape(gender_spread=0.5), template.changes, np.random.default_rng([seed]))
-        posed = _resting(template, *proportion_hand(template, *rest_mesh(template, person), person))
+        posed = _resting(*_rest_hand(template, person))
         marks = dict(zip(HAND.point_names, points_of(template, HAND, posed), strict=True))
         depths.append([np.linalg.norm(marks[n] - marks[n.replace("_tip", "_bone_tip")]) for n in HAND.names])
     inside_mm = 1000 * np.array(depths)
@@ -121,8 +126,8 @@ def test_an_axis_ends_in_its_own_digit_however_long_the_finger() -> None:
     template = load_template("hand")
     person = sample_hand_shape(HandShape(), template.changes, np.random.default_rng([1]))
     for length in (0.7, 1.0, 1.4):
-        person |= {f"length_{digit}": length for digit in range(1, 6)}
-        posed = _resting(template, *proportion_hand(template, *rest_mesh(template, person), person))
+        person |= {f"length_{digit}_{joint}": length for digit in range(1, 6) for joint in (1, 2, 3)}
+        posed = _resting(*_rest_hand(template, person))
         for digit in range(1, 6):
             bone = template.bone(f"finger{digit}-3.L")
             tail = posed.heads[template.bone(f"finger{digit}-3.L end")]
@@ -137,7 +142,7 @@ def test_vertices_keep_their_number_in_a_part_of_the_body() -> None:
     )
     anatomy = replace(HAND, points=(*HAND.points, point))
     for template in (hand, body):
-        posed = _resting(template, *rest_mesh(template, {}))
+        posed = _resting(*rest_mesh(template, {}))
         if template is hand:
             assert points_of(template, anatomy, posed)[-1] == pytest.approx(posed.vertices[7])
         else:
