@@ -60,7 +60,7 @@ def test_an_older_card_names_its_anatomy(tmp_path):
     (tmp_path / CARD).write_text(json.dumps({**card, "anatomy": "hand"}))
     assert load_model(str(tmp_path)).card.anatomy == HAND
     (tmp_path / CARD).write_text(json.dumps({**card, "anatomy": "foot"}))
-    with pytest.raises(ValueError, match="anatomy: .*'foot' does not exist"):
+    with pytest.raises(ValueError, match=r"anatomy: .*'foot' does not exist"):
         load_model(str(tmp_path))
 
 
