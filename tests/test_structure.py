@@ -87,7 +87,7 @@ def test_every_verb_can_be_run_and_says_how() -> None:
         if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
     ]
     assert {path.stem for path in verbs} >= {
-        "render", "check", "phantoms", "study", "pretrain", "sweep", "evaluate", "predict", "demo",
+        "render", "relabel", "check", "phantoms", "study", "pretrain", "sweep", "evaluate", "predict", "demo",
     }  # fmt: skip
     for path in verbs:
         assert os.access(path, os.X_OK), f"{path.name} is not executable"
