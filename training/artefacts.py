@@ -22,7 +22,7 @@ NOTHING = torch.inf
 class Artefacts:
     """Drawn artefacts of N subjects.
 
-    bag: (N, 5) reach (inf: none), slope, amplitude px, waves per patch width, phase
+    bag: (N, 5) reach (inf: none), slope, amplitude px, waves per patch width, phase; see place_bags for the reach
     thin: (N,) bool. blanket_mm: (N,) thickness, 0 for none; cover: (N,) 0..1, how far it is spread
     folds: (N, 1, 5, 3) 0..1, the blanket's relief. threshold_px: (N,) outwards. border: (N,) share;
     specks: (N, 1, H, W) uint8 noise, which pixels of the border; None where there is no border noise
@@ -71,6 +71,16 @@ def draw_artefacts(count: int, size: tuple[int, int], views: Views, generator: n
     )
 
 
+def place_bags(drawn: Artefacts, guides: Tensor, height: int) -> None:
+    """Turn the bags' reach, a share of the way up from the patch's lower end to the mean of guides (N, G, 2), to px.
+
+    A bag whose guides are unknown (NaN) is none.
+    """
+    tips = guides[..., 1].mean(1).to(drawn.bag.device)
+    edge = height - drawn.bag[:, 0] * (height - tips)
+    drawn.bag[:, 0] = torch.where(edge.isfinite(), edge, NOTHING)
+
+
 def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     """The batch with thin parts lost, blankets laid on, and sand bags over the forearm; the rest is as it was."""
     silhouette, depth = batch.silhouette, batch.depth_mm
@@ -85,24 +95,19 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     bagged = drawn.bag[:, 0].isfinite()
     if bool(bagged.any()):
         rows, bag = bagged.to(device), drawn.bag[bagged].to(device)
-        under = under_bag(
-            pixel_centres(silhouette), batch.points[rows], bag, (silhouette.shape[2], silhouette.shape[3])
-        )
+        under = under_bag(pixel_centres(silhouette), bag, silhouette.shape[3])
         silhouette = silhouette.index_put((rows,), silhouette[rows] * ~under.view_as(silhouette[rows]))
     if depth is not None and silhouette is not batch.silhouette:
         depth = fill(depth, silhouette)
     return replace(batch, silhouette=silhouette, depth_mm=depth)
 
 
-def under_bag(at: Tensor, points: Tensor, bag: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, M) bool: which positions `at` (N or 1, M, 2) lie under bags (N, 5) of patches with landmarks (N, K, 2)."""
-    height, width = size
-    reach, slope, amplitude, waves, phase = bag[:, :, None].unbind(1)
-    tips = points[..., 1].mean(1, keepdim=True)
-    edge = height - reach * (height - tips)
+def under_bag(at: Tensor, bag: Tensor, width: int) -> Tensor:
+    """(N, M) bool: which positions `at` (N or 1, M, 2) lie under bags (N, 5) of patches `width` px wide."""
+    edge, slope, amplitude, waves, phase = bag[:, :, None].unbind(1)
     x = at[..., 0] / width
     curve = edge + slope * (x - 0.5) * width + amplitude * torch.sin(2 * torch.pi * waves * x + phase)
-    return reach.isfinite() & (at[..., 1] > curve)
+    return edge.isfinite() & (at[..., 1] > curve)
 
 
 def pixel_centres(images: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from synth.domain.anatomy import BODY
 from synth.domain.patch import Crop
-from training.artefacts import Artefacts, draw_artefacts, fill, fray, lay_on, under_bag
+from training.artefacts import Artefacts, draw_artefacts, fill, fray, lay_on, place_bags, under_bag
 from training.data import Batch, Patches
 from training.views import Views, draw_fields, outside, windows
 
@@ -80,22 +80,22 @@ def draw_changes(
     unseen = torch.zeros(points.shape[:2], dtype=torch.bool, device=points.device)
     if not views.changes:
         return Changes(warps=warps, unseen=unseen)
-    if views.body_only and points.shape[1] != BODY.num_landmarks:
-        raise ValueError(
-            f"train.views: {', '.join(views.body_only)} are for bodies; these are {points.shape[1]} landmarks"
-        )
-    valid = patches.valid[rows]
+    guides = patches.guide_points(rows)
+    if views.body_only and guides.shape[1] != BODY.num_landmarks:
+        raise ValueError(f"train.views: {', '.join(views.body_only)} are for bodies; these are none")
+    known = guides.isfinite().all(2)
     seen, artefacts = (
         draw_fields(len(rows), views, generator),
         draw_artefacts(len(rows), patches.size, views, generator),
     )
-    artefacts.bag[~valid.all(1).cpu(), 0] = torch.inf  # a bag's reach is measured from the landmarks
+    place_bags(artefacts, guides, patches.size[0])
+    guides = torch.nan_to_num(guides)
     limits = None
     if bool(seen.cut.any()):
-        turned = points @ warps.linear.to(points.device).mT
-        limits = windows(seen, turned, valid, patches.spacing(rows), patches.size)
-        unseen |= outside(turned, limits)
-    unseen |= under_bag(points, points, artefacts.bag.to(points.device), patches.size)
+        linear = warps.linear.to(points.device)
+        limits = windows(seen, guides @ linear.mT, known, patches.spacing(rows), patches.size)
+        unseen |= outside(points @ linear.mT, limits)
+    unseen |= under_bag(points, artefacts.bag.to(points.device), patches.size[1])
     return Changes(warps=warps, unseen=unseen, limits=limits, artefacts=artefacts)
 
 

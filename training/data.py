@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synth.domain.anatomy import Anatomy
+from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.annotation import BACKGROUND_DEPTH
 from synth.domain.patch import Crop
 from synth.domain.schema import DEPTH_UNIT_MM, Samples
@@ -61,6 +61,8 @@ class Patches:
     pixel_mm: (N, 2) float32, NaN where unknown; None: unknown everywhere
     observed: (N, bytes) uint8 as packed; None: everything is observed
     depth: (N, H, W) int16 in steps of DEPTH_UNIT_MM, 0 = no tissue; None where not read
+    guides: (N, G, 2) patch px of the base anatomy's landmarks, which fields of view are placed by, NaN where unknown;
+        None: they are the landmarks themselves
     """
 
     size: tuple[int, int]
@@ -72,6 +74,7 @@ class Patches:
     pixel_mm: Tensor | None = None
     observed: Tensor | None = None
     depth: Tensor | None = None
+    guides: Tensor | None = None
 
     @classmethod
     def from_samples(
@@ -83,7 +86,10 @@ class Patches:
         inputs: Inputs = ("silhouette",),
         crop: Crop | None = None,
     ) -> "Patches":
-        """The samples as tensors on `device`, for networks with these inputs; crop: None is the default one."""
+        """The samples as tensors on `device`, for networks with these inputs; crop: None is the default one.
+
+        Landmarks of one's own have guides among the named points, where those were read; else their guides are unknown.
+        """
         points = torch.as_tensor(samples.landmarks[:, :, :2], dtype=torch.float32)
         valid = points.isfinite().all(-1)
         depth = samples.depth_mm if "depth" in inputs else None
@@ -97,6 +103,7 @@ class Patches:
             pixel_mm=torch.tensor(samples.pixel_mm, dtype=torch.float32, device=device),
             observed=None if samples.observed is None else torch.tensor(samples.observed, device=device),
             depth=None if depth is None else depth_steps(depth).to(device),
+            guides=None if anatomy.names == anatomy_named(anatomy.base).names else _guides(samples, anatomy).to(device),
         )
 
     def __len__(self) -> int:
@@ -123,6 +130,13 @@ class Patches:
             return torch.full((len(index), 2), torch.nan, device=self.packed.device)
         return self.pixel_mm[index.to(self.packed.device)]
 
+    def guide_points(self, index: Tensor) -> Tensor:
+        """(n, G, 2) guides of the given rows, NaN where unknown."""
+        index = index.to(self.packed.device)
+        if self.guides is not None:
+            return self.guides[index]
+        return torch.where(self.valid[index][..., None], self.points[index], torch.nan)
+
     def select(self, index: Tensor) -> "Patches":
         """Some of the patches, in the order of `index` (positions or a boolean mask)."""
         index = index.to(self.packed.device)
@@ -136,7 +150,16 @@ class Patches:
             pixel_mm=None if self.pixel_mm is None else self.pixel_mm[index],
             observed=None if self.observed is None else self.observed[index],
             depth=None if self.depth is None else self.depth[index],
+            guides=None if self.guides is None else self.guides[index],
         )
+
+
+def _guides(samples: Samples, anatomy: Anatomy) -> Tensor:
+    names = anatomy_named(anatomy.base).names
+    if samples.points is None:
+        return torch.full((len(samples), len(names), 2), torch.nan)
+    rows = [anatomy.point_names.index(name) for name in names]
+    return torch.as_tensor(samples.points[:, rows, :2], dtype=torch.float32)
 
 
 def depth_steps(depth_mm: NDArray[np.float32]) -> Tensor:

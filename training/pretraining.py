@@ -125,7 +125,8 @@ class Split(NamedTuple):
 def read_split(job: PretrainJob, device: torch.device | str = "cpu") -> Split:
     """All patches of the job's data on `device`, the last by id held out."""
     anatomy = anatomy_of(job)
-    samples = read_samples(job.data_uri, anatomy, depth="depth" in job.model.inputs)
+    own = anatomy.names != anatomy_named(anatomy.base).names
+    samples = read_samples(job.data_uri, anatomy, depth="depth" in job.model.inputs, points=own)
     patches = Patches.from_samples(samples, anatomy, device, inputs=job.model.inputs, crop=job.crop)
     held_out = num_held_out(len(patches))
     rows = torch.arange(len(patches))
