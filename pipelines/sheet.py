@@ -11,7 +11,7 @@ from synth.domain.anatomy import HIDDEN, OUTSIDE, Anatomy
 from synth.domain.schema import Samples, unpack_silhouettes
 
 SHOWN = 100
-ZOOM, GAP, WIDTH = 3, 3, 2900  # sheet px a patch px; px between patches; most px across
+ZOOM, GAP, WIDTH = 3, 3, 3010  # sheet px a patch px; px between patches; most px across
 DOT, FONT, LINE = 5, 34, 52  # px: radius of a landmark, height of the legend's letters and lines
 COLOURS = (
     "#e6194b", "#f58231", "#ffe119", "#3cb44b", "#42d4f4", "#4363d8", "#911eb4", "#f032e6", "#fabed4", "#bfef45",

@@ -108,7 +108,7 @@ def _fault_of(
         reason = _reason(uri, manifest, index, stated, footers)
     except _UNREADABLE as error:
         reason = f"unreadable ({error})"
-    if reason and info.size < shard.bytes:
+    if reason and reason.startswith("unreadable") and info.size < shard.bytes:
         reason = f"truncated, {info.size:,} of {shard.bytes:,} bytes: {reason}"
     return Fault(name=shard.name, reason=reason, kind="bad") if reason else None
 

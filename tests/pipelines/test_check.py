@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from PIL import Image
 
 from pipelines import check
-from pipelines.check import command_of
+from pipelines.cli import resolve
 from pipelines.figures import mode_name
+from pipelines.origin import command_of, preset_of
 from pipelines.recipes import RECIPES
-from pipelines.sheet import COLOURS, GAP, LINE, ZOOM, shade, sheet_of
+from pipelines.sheet import COLOURS, GAP, LINE, WIDTH, ZOOM, shade, sheet_of
 from synth.domain.anatomy import BODY, HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.schema import pack_silhouettes
 from synth.domain.shards import Manifest, read_manifest, recipe_hash, write_manifest, write_shard
@@ -67,13 +69,25 @@ def test_a_bad_dataset_ends_the_verb_with_exit_1_and_one_line(tmp_path):
 def test_the_command_is_that_which_made_the_dataset(tmp_path):
     manifest = read_manifest(write(tmp_path / "d"))
     assert command_of("d", manifest) == "python pipelines/render.py hand --count 12 --seed 5 --out d"
-    own = replace(manifest, recipe={**RENDER, "shard_rows": 64})
-    assert "render.py RECIPE [--set" in command_of("d", own)
+    older = replace(manifest, recipe={"anatomy": "hand"})
+    assert "render.py RECIPE [--set" in command_of("d", older)
     source = {"uri": "old", "digest": "0", "anatomy": "hand"}
     relabelled = replace(manifest, source=source)
     assert command_of("d", relabelled) == "python pipelines/relabel.py old --anatomy hand --out d"
     study = read_manifest(write(tmp_path / "s", kind="study", recipe={}))
     assert command_of("s", study).startswith("python pipelines/study.py hand")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_preset_with_its_changes_resolves_to_the_same_recipe(name):
+    changes = ["render.shard_rows=16", "render.crop.pixel_mm=2.5", "render.crop.fit=stretch"]
+    base = RECIPES[name]().anatomy
+    part = "hand.pose.flexion" if base == "hand" else "body.pose.head_turn"
+    for overrides in ([], changes, [*changes, f"render.{part}=[-1.5,2.0]"]):
+        made = resolve(name, overrides).render.as_dict()
+        said, *options = shlex.split(preset_of(made))
+        assert options[::2] == ["--set"] * len(overrides)
+        assert resolve(said, options[1::2]).render.as_dict() == made
 
 
 @pytest.mark.parametrize("kind", ["renderings", "study"])
@@ -135,7 +149,7 @@ def test_the_sheet_shows_dots_rings_and_nothing_outside(anatomy):
 def test_the_sheet_shows_so_many_samples_and_every_name():
     wide = sheet_of(make_samples(103, BODY), BODY)
     narrow = sheet_of(make_samples(3, BODY), BODY)
-    assert wide.width <= 2900 and wide.height > 8 * BODY.height * ZOOM
+    assert wide.width <= WIDTH and wide.height > 8 * BODY.height * ZOOM
     legend = np.asarray(narrow)[: narrow.height - BODY.height * ZOOM - GAP]
     for colour in COLOURS[: BODY.num_landmarks]:
         assert (legend == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() > 100

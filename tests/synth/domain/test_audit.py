@@ -118,7 +118,7 @@ def _foreign(folder: Path) -> None:
         (_missing, "is missing", "missing"),
         (_truncated, "truncated, .* bytes", "bad"),
         (_empty, "truncated, 0 of", "bad"),
-        (_duplicated, "duplicate of shard-00002.parquet: it holds ids 6 to 8", "bad"),
+        (_duplicated, "^is a duplicate of shard-00002.parquet: it holds ids 6 to 8", "bad"),
         (_changed, "holds other content, ids 3 to 5", "bad"),
         (_of_recipe, "another recipe: its recipe_hash is '0123456789abcdef'", "bad"),
         (_of_seed, "another seed: its seed is '2', not 1", "bad"),
