@@ -22,7 +22,7 @@ from pipelines.sheet import SHOWN, draw_sheet, sheet_of
 from synth.body.arms import BELLY, DOWN, HIP, UP
 from synth.body.legs import CONTRACTED, CROSSED, REST, STRAIGHT
 from synth.domain.audit import Fault, audit
-from synth.domain.shards import Manifest, read_manifest, read_samples, write_bytes
+from synth.domain.shards import Manifest, filesystem, read_manifest, read_samples, write_bytes
 from synth.domain.summary import Summary, as_json, summarise
 
 # What the codes of stored parameters mean, for people.
@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> str:
         raise ValueError(f"--sheet {given.sheet} exists; choose another file")
     if given.stats:
         require_empty(given.stats)
+        if Path(filesystem(given.stats)[1]).is_relative_to(filesystem(given.uri)[1]):
+            raise ValueError(f"--stats {given.stats} lies in the dataset; choose a folder beside it")
     manifest = read_manifest(given.uri)
     verify(given.uri, manifest)
     done = f"{given.uri}: {manifest.rows} {manifest.anatomy.name} samples in {len(manifest.shards)} shards are sound"

@@ -66,6 +66,13 @@ def test_a_bad_dataset_ends_the_verb_with_exit_1_and_one_line(tmp_path):
     assert not (tmp_path / "card").exists()
 
 
+def test_a_card_never_lies_in_its_dataset_where_it_would_stop_a_renderer(tmp_path):
+    uri = write(tmp_path / "d")
+    with pytest.raises(ValueError, match="lies in the dataset; choose a folder beside it"):
+        check.main([uri, "--stats", f"{uri}/card"])
+    assert not (tmp_path / "d" / "card").exists()
+
+
 def test_the_command_is_that_which_made_the_dataset(tmp_path):
     manifest = read_manifest(write(tmp_path / "d"))
     assert command_of("d", manifest) == "python pipelines/render.py hand --count 12 --seed 5 --out d"
