@@ -1,90 +1,113 @@
 #!/usr/bin/env python3
-"""Verify a dataset or study: every shard's content hash, ids and schema; print statistics; draw a contact sheet.
+"""Verify a dataset or study, every shard's content hash, ids, schema and recipe; describe it; draw a contact sheet.
 
   python pipelines/check.py /data/hands --sheet hands.png
+  python pipelines/check.py s3://bucket/bodies --stats bodies_card
 
-Exit 1 names every bad shard and how to mend it. On 2 cores: about 1,800 hands a second.
+Exit 1 names every bad shard and how to mend it. --stats writes the dataset's card: README.md with statistics.json,
+histograms of every parameter, heat maps of the landmarks and a contact sheet. Of a large dataset, statistics are over
+evenly spaced shards. On one core: about 40,000 hands a second are verified; the card takes 5 s more.
 """
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from pipelines.card import Card, render_card
+from pipelines.cli import parser, progress, require_empty, run
+from pipelines.figures import landmarks_figure, measures_figure, parameters_figure
+from pipelines.origin import command_of
+from pipelines.sheet import SHOWN, draw_sheet, sheet_of
+from synth.body.arms import BELLY, DOWN, HIP, UP
+from synth.body.legs import CONTRACTED, CROSSED, REST, STRAIGHT
+from synth.domain.audit import Fault, audit
+from synth.domain.shards import Manifest, filesystem, read_manifest, read_samples, write_bytes
+from synth.domain.summary import Summary, as_json, summarise
 
-from pipelines.cli import parser, progress, run
-from pipelines.sheet import draw_sheet
-from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
-from synth.domain.schema import Samples, unpack_silhouettes
-from synth.domain.shards import Manifest, read_manifest, read_samples, shard_fault
+# What the codes of stored parameters mean, for people.
+WORDS = {
+    "arm_place": {DOWN: "down", HIP: "at or under the hip", BELLY: "on the belly", UP: "up"},
+    "leg_place": {STRAIGHT: "straight", REST: "on a rest", CROSSED: "crossed", CONTRACTED: "contracted"},
+    "hand_above": {1: "left", -1: "right"},
+    "leg_above": {1: "left", -1: "right"},
+}
 
 
 def main(argv: Sequence[str]) -> str:
-    """How many samples were verified, and where the sheet is."""
+    """How many samples were verified, and where sheet and card are."""
     options = parser(__doc__ or "", recipe=False)
     options.add_argument("uri", metavar="URI", help="dataset or study")
-    options.add_argument("--sheet", metavar="PNG", help="draw the first 60 samples with their landmarks")
-    arguments = options.parse_args(argv)
-    if arguments.sheet and Path(arguments.sheet).exists():
-        raise ValueError(f"--sheet {arguments.sheet} exists; choose another file")
-    manifest = read_manifest(arguments.uri)
-    anatomy = manifest.anatomy
-    verify(arguments.uri, manifest)
-    samples = read_samples(arguments.uri, anatomy, depth=True, limit=4096)
-    print(json.dumps(statistics(samples, anatomy), indent=1))
-    drawn = ""
-    if arguments.sheet:
-        draw_sheet(samples, anatomy, Path(arguments.sheet))
-        drawn = f"; contact sheet in {arguments.sheet}"
-    return f"{arguments.uri}: {manifest.rows} {anatomy.name} samples in {len(manifest.shards)} shards are sound{drawn}"
+    options.add_argument("--sheet", metavar="PNG", help=f"draw the first {SHOWN} samples with their landmarks")
+    options.add_argument("--stats", metavar="DIR", help="write the card with statistics and pictures; folder or URI")
+    given = options.parse_args(argv)
+    if given.sheet and Path(given.sheet).exists():
+        raise ValueError(f"--sheet {given.sheet} exists; choose another file")
+    if given.stats:
+        require_empty(given.stats)
+        if Path(filesystem(given.stats)[1]).is_relative_to(filesystem(given.uri)[1]):
+            raise ValueError(f"--stats {given.stats} lies in the dataset; choose a folder beside it")
+    manifest = read_manifest(given.uri)
+    verify(given.uri, manifest)
+    done = f"{given.uri}: {manifest.rows} {manifest.anatomy.name} samples in {len(manifest.shards)} shards are sound"
+    summary = summarise(given.uri, manifest)
+    print(json.dumps(short(as_json(summary, manifest.anatomy)), indent=1))
+    if given.sheet:
+        samples = read_samples(given.uri, manifest.anatomy, depth=True, limit=SHOWN)
+        draw_sheet(samples, manifest.anatomy, Path(given.sheet))
+        done += f"; contact sheet in {given.sheet}"
+    if given.stats:
+        write_card(given.uri, manifest, summary, given.stats)
+        done += f"; card in {given.stats}/README.md"
+    return done
 
 
 def verify(uri: str, manifest: Manifest) -> None:
-    """Raise ValueError naming each shard that is missing, damaged, or not what the manifest says."""
-    faults = []
-    next_id = 0
+    """Print every bad shard and how to mend it. Raises ValueError where there is one."""
     with progress(manifest.rows, "sample", "verifying") as bar:
-        for shard in manifest.shards:
-            fault = shard_fault(uri, shard)
-            if fault is None and shard.first_id != next_id:
-                fault = f"starts at id {shard.first_id}, expected {next_id}"
-            next_id = shard.first_id + shard.rows
-            if fault:
-                faults.append(f"{shard.name}: {fault}")
-            bar.update(shard.rows)
-    if faults:
-        raise ValueError(
-            f"{len(faults)} bad shards: {'; '.join(faults)}; delete them and rerun the command that made the dataset"
-        )
+        faults = audit(uri, manifest, lambda shard: bar.update(shard.rows))
+    if not faults:
+        return
+    for fault in faults:
+        print(f"bad: {fault.name}: {fault.reason}; to mend: {mending(uri, manifest, fault)}", flush=True)
+    names = ", ".join(dict.fromkeys(fault.name for fault in faults))
+    raise ValueError(f"{uri}: {len(faults)} faults, in {names}; how to mend each stands above")
 
 
-def statistics(samples: Samples, anatomy: Anatomy) -> dict[str, object]:
-    """Foreground share, pixel size, depth and visibility of the samples, as plain JSON types."""
-    share = unpack_silhouettes(samples.packed, anatomy.size).mean((1, 2), dtype=np.float32)
-    spread: dict[str, object] = {
-        "samples": len(samples),
-        "foreground_share": _range(share),
-        "pixel_mm": _range(samples.pixel_mm[:, 0]),
-        "visible": {
-            name: {
-                VISIBILITY_NAMES[code]: round(float((samples.visible[:, k] == code).mean()), 3)
-                for code in np.unique(samples.visible[:, k])
-            }
-            for k, name in enumerate(anatomy.names)
-        },
+def mending(uri: str, manifest: Manifest, fault: Fault) -> str:
+    """What to do about a fault."""
+    place = f"{uri.rstrip('/')}/{fault.name}"
+    if fault.kind == "extra":
+        return f"delete {place}, or finish the larger run that it is part of"
+    if manifest.kind == "study":
+        return f"make the study again in a new folder: {command_of(uri, manifest)}"
+    rerun = f"rerun {command_of(uri, manifest)}"
+    return f"delete {place} and {rerun}" if fault.kind == "bad" else rerun
+
+
+def short(statistics: dict[str, object]) -> dict[str, object]:
+    """The statistics that fit a screen."""
+    return {name: value for name, value in statistics.items() if name not in ("parameters", "landmarks_px")}
+
+
+def write_card(uri: str, manifest: Manifest, summary: Summary, out: str) -> None:
+    """Write statistics.json, the pictures and, last, README.md under the URI `out`."""
+    anatomy = manifest.anatomy
+    sheet = io.BytesIO()
+    sheet_of(read_samples(uri, anatomy, depth=True, limit=SHOWN), anatomy).save(sheet, "PNG")
+    files = {
+        "statistics.json": (json.dumps(as_json(summary, anatomy), indent=1) + "\n").encode(),
+        "sheet.png": sheet.getvalue(),
+        "measures.png": measures_figure(summary, anatomy),
+        "landmarks.png": landmarks_figure(summary, anatomy),
     }
-    if samples.depth_mm is not None:
-        spread["nearest_to_farthest_mm"] = _range(samples.depth_mm.max((1, 2)))
-    return spread
-
-
-def _range(values: NDArray[np.float32]) -> dict[str, float]:
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return {}
-    low, median, high = np.percentile(finite, [0.5, 50, 99.5])
-    return {"p0.5": round(float(low), 3), "median": round(float(median), 3), "p99.5": round(float(high), 3)}
+    if summary.names:
+        files["parameters.png"] = parameters_figure(summary, WORDS)
+    page = render_card(
+        Card(uri=uri, manifest=manifest, summary=summary, command=command_of(uri, manifest), words=WORDS)
+    )
+    for name, data in {**files, "README.md": page.encode()}.items():
+        write_bytes(out, name, data)
 
 
 if __name__ == "__main__":
