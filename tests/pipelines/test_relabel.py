@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from threadpoolctl import threadpool_limits
 
-from pipelines import pretrain, relabel
+from pipelines import relabel
 from pipelines.cli import UsageError
 from synth.domain.anatomy import BODY, HAND, Anatomy, anatomy_from, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import Manifest, read_manifest, read_samples, write_manifest, write_shard
 from synth.figure import BodyRange, HandRange, RenderRecipe, draw, parameter_names, template_of
+from tests.commands import succeed
 from training.checkpoint import read_card
 
 pytestmark = pytest.mark.slow
@@ -79,9 +80,7 @@ def test_the_same_anatomy_gives_the_very_same_bits(bodies: str, tmp_path: Path) 
     assert read_samples(str(tmp_path / "again"), BODY, points=True).points.shape == (16, len(BODY.points), 3)
 
 
-def test_landmarks_of_ones_own_are_found_and_trained_on(
-    bodies: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_landmarks_of_ones_own_are_found_and_trained_on(bodies: str, tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN)
     _run(bodies, str(tmp_path / "own.toml"), tmp_path / "own")
     manifest = read_manifest(str(tmp_path / "own"))
@@ -95,10 +94,9 @@ def test_landmarks_of_ones_own_are_found_and_trained_on(
         one, other = (pq.read_table(Path(folder) / name) for folder in (bodies, tmp_path / "own"))
         for column in ("sample_id", "silhouette", "depth", "pixel_mm", "parameters", "joints"):
             assert one[column].equals(other[column]), column
-    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
     (tmp_path / "own.toml").unlink()  # from here on the dataset says what its landmarks are
-    arguments = ["body_smoke", "--data", str(tmp_path / "own"), "--out", str(tmp_path / "model"), "--workers", "1"]
-    pretrain.main([*arguments, "--set", "train.epochs=1", "--set", "train.batch=4"])
+    few = ("--workers", 1, "--set", "train.epochs=1", "--set", "train.batch=4")
+    succeed("pretrain", "body_smoke", "--data", tmp_path / "own", "--out", tmp_path / "model", *few, home=tmp_path)
     assert anatomy_from(read_card(str(tmp_path / "model" / "model")).anatomy) == manifest.anatomy
 
 
