@@ -60,7 +60,7 @@ def test_a_killed_or_hanging_blender_changes_nothing(
 ) -> None:
     undisturbed(COUNT)
     log = trap(serve)
-    monkeypatch.setattr(synth.worker, "RENDER_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(synth.worker, "RENDER_TIMEOUT_S", 2.0)
     _render(tmp_path / "out")
     assert len(log.read_text().split()) == 1, "it happened"
     check_dataset(str(tmp_path / "out"), COUNT)
