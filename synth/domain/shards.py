@@ -80,6 +80,8 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """(file system, path) of a URI (file:, s3://) or a local path. Raises ValueError for an unknown scheme."""
     if "://" not in uri:
         return pafs.LocalFileSystem(), str(Path(uri).absolute())
+    if uri.startswith("s3://"):  # up to 10 MiB go up in one request: nobody's death leaves an unfinished upload
+        uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
     try:
         return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, ValueError) as error:
@@ -225,9 +227,7 @@ def read_manifest(uri: str) -> Manifest:
         with fs.open_input_stream(f"{base}/{MANIFEST}") as stream:
             payload = json.loads(stream.read())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(
-            f"{uri} holds no dataset ({MANIFEST} is missing); make one with render.py or study.py"
-        ) from error
+        raise ValueError(f"{uri} holds no dataset ({MANIFEST} is missing); render.py or study.py make one") from error
     except ValueError as error:
         raise ValueError(f"{uri}/{MANIFEST} is not readable: {error}") from error
     if not isinstance(payload, dict) or payload.get("format") != "synthmark":
