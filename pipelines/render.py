@@ -5,19 +5,22 @@
   ray job submit --working-dir . -- python pipelines/render.py hand --count 2200000 --seed 1 --out s3://bucket/hands
 
 Run the same command again and it finishes what is missing; what is there is not touched. Every sample is a function
-of recipe, seed and id alone: any number of workers makes the same bits.
+of recipe, seed and id alone: any number of workers makes the same bits. A sample on which Blender fails three times is
+quarantined; the run ends with exit 1 unless --tolerance allows as many.
 On 2 cores: 8,000 hands in about a minute; the first run on a machine builds the body template (a minute more).
 """
 
 import logging
 import os
 from collections.abc import Sequence
+from uuid import uuid4
 
 from pipelines.cli import UsageError, parser, positive, progress, resolve, run, show_recipe, start_ray
-from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import Manifest, read_shard_entry, stray_files, write_manifest
+from synth.corpus import collect, missing_jobs
 from synth.figure import RenderRecipe, template_of
-from synth.worker import ShardJob, ShardWorker, footer_of, is_done, plan_shards
+from synth.worker import ShardJob, ShardWorker, plan_shards
+
+FAILURES = 10  # failed shards after which a run stops: a full disk, a broken Blender
 
 
 def main(argv: Sequence[str]) -> str:
@@ -29,9 +32,14 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument(
         "--workers", type=positive, default=os.cpu_count() or 1, help="Blender processes; default: cores"
     )
+    options.add_argument(
+        "--tolerance", type=int, default=0, metavar="N", help="how many samples may be quarantined; default: none"
+    )
     arguments = options.parse_args(argv)
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed} is not allowed; give 0 or more")
+    if arguments.tolerance < 0:
+        raise UsageError(f"--tolerance {arguments.tolerance} is not allowed; give 0 or more")
     recipe = resolve(arguments.recipe, arguments.overrides).render
     jobs = plan_shards(arguments.count, recipe.shard_rows)
     missing = missing_jobs(recipe, arguments.seed, jobs, arguments.out)
@@ -39,19 +47,11 @@ def main(argv: Sequence[str]) -> str:
     if missing:
         template_of(recipe)  # built here once, not by every worker at the same time
         render_shards(recipe, arguments.seed, missing, arguments.out, arguments.workers)
-    manifest = collect(recipe, arguments.seed, jobs, arguments.out)
-    made = sum(job.rows for job in missing)
-    return f"{arguments.out}: {manifest.rows} {manifest.anatomy.name} samples ({made} new), digest {manifest.digest}"
-
-
-def missing_jobs(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> list[ShardJob]:
-    """The jobs whose shard is not there yet. Raises ValueError where `uri` holds something else."""
-    strays = stray_files(uri, {job.index for job in jobs})
-    if strays:
-        raise ValueError(f"output {uri} holds something else ({strays[0]}); choose another --out")
-    footer = footer_of(recipe, seed)
-    present = ((job, read_shard_entry(uri, job.index)) for job in jobs)
-    return [job for job, found in present if found is None or not is_done(found, job, footer)]
+    manifest = collect(recipe, arguments.seed, jobs, arguments.out, arguments.tolerance)
+    notes = f"{sum(job.rows for job in missing)} new"
+    if manifest.quarantine:
+        notes += f", {len(manifest.quarantine)} quarantined"
+    return f"{arguments.out}: {manifest.rows} {manifest.anatomy.name} samples ({notes}), digest {manifest.digest}"
 
 
 def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, workers: int) -> None:
@@ -66,7 +66,7 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
             handler.setLevel(logging.ERROR)
     rows = ray.data.from_items([vars(job) for job in jobs], override_num_blocks=len(jobs)).map(
         ShardWorker,
-        fn_constructor_args=(recipe, seed, uri),
+        fn_constructor_args=(recipe, seed, uri, uuid4().hex),
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
@@ -76,28 +76,10 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
             bar.update(done["rows"])
             if done["error"]:
                 failures.append(done["error"])
+            if len(failures) == FAILURES:
+                break
     if failures:
         raise ValueError(f"{len(failures)} of {len(jobs)} shards failed; first: {failures[0]}; run the command again")
-
-
-def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> Manifest:
-    """The manifest, rebuilt from what lies on disk, checked against the plan and written."""
-    footer = footer_of(recipe, seed)
-    shards = []
-    for job in jobs:
-        found = read_shard_entry(uri, job.index)
-        if found is None or not is_done(found, job, footer):
-            raise ValueError(f"{uri} lacks shard {job.index} after rendering; run the command again")
-        shards.append(found[0])
-    manifest = Manifest(
-        kind="renderings",
-        anatomy=anatomy_named(recipe.anatomy),
-        recipe=recipe.as_dict(),
-        seed=seed,
-        shards=tuple(shards),
-    )
-    write_manifest(uri, manifest)
-    return manifest
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """One row of work = one shard: draw its figures, have Blender render them, label and store them.
 
 The worker never imports bpy. It owns a spawned child that does (blender.py), over a pipe: a crash of Blender is an
-end of file here, a hang is a time-out, and both are answered by a fresh child and another try.
+end of file here, a hang is a time-out, and both are answered by a fresh child and another try. A figure on which
+Blender fails again and again is found and quarantined: its row stays in the shard and shows nothing.
 """
 
 import json
 import multiprocessing
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -16,14 +20,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from synth.blender import serve
-from synth.domain.anatomy import Anatomy, anatomy_named, visibility
+from synth.domain.anatomy import OUTSIDE, Anatomy, anatomy_named, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import Shard, read_shard_entry, recipe_hash, write_shard
 from synth.figure import GROUP, Framed, RenderRecipe, draw, joint_names, parameter_names, template_of
+from synth.ledger import ATTEMPTS, GivenUp, begin, close, record
 
-ATTEMPTS = 3
 START_TIMEOUT_S = 120.0
 RENDER_TIMEOUT_S = 120.0
+NOWHERE = (0.0, 0.0, 1e4)  # a figure all of whose vertices lie here is seen by no pixel
 
 
 class BlenderFailed(Exception):
@@ -56,15 +61,42 @@ class Blender:
     def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, H, W) float32 depth in mm of figures (n, V, 3); see blender.Renderer. Raises BlenderFailed."""
         connection = self._connection or self._start()
-        try:
+        with self._watched(RENDER_TIMEOUT_S, "gave no answer"):
             connection.send(vertices)
-            if not connection.poll(RENDER_TIMEOUT_S):
-                raise BlenderFailed(f"gave no answer in {RENDER_TIMEOUT_S:g} s")
             answer: NDArray[np.float32] = connection.recv()
-        except (EOFError, OSError) as error:
-            code = self._exit_code()
-            raise BlenderFailed(f"ended with code {code}") from error
         return answer
+
+    def insist(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As render, by a fresh child after each failure. Raises BlenderFailed with all reasons after ATTEMPTS."""
+        reasons = []
+        for _ in range(ATTEMPTS):
+            try:
+                return self.render(vertices)
+            except BlenderFailed as error:
+                reasons.append(str(error))
+                self.close()
+        raise BlenderFailed("; then ".join(reasons))
+
+    def isolate(self, vertices: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[int, str]]:
+        """As insist, and why it fails on some of the figures (place in the group → reason): those show nothing.
+
+        Where the group fails, each figure is rendered alone, in its own place: its picture has the same bits there.
+        Raises: BlenderFailed where even a group of nothing fails, so that no figure is to blame.
+        """
+        try:
+            return self.insist(vertices), {}
+        except BlenderFailed:
+            nothing = np.full_like(vertices, NOWHERE)
+            depth_mm = self.insist(nothing)
+        reasons = {}
+        for place, figure in enumerate(vertices):
+            alone = nothing.copy()
+            alone[place] = figure
+            try:
+                depth_mm[place] = self.insist(alone)[place]
+            except BlenderFailed as error:
+                reasons[place] = f"Blender {error}"
+        return depth_mm, reasons
 
     def close(self) -> None:
         """End the child; the next render starts a fresh one."""
@@ -82,25 +114,35 @@ class Blender:
         self._process.start()
         theirs.close()
         self._connection = ours
-        try:
-            if not ours.poll(START_TIMEOUT_S):
-                raise BlenderFailed(f"did not start in {START_TIMEOUT_S:g} s")
+        with self._watched(START_TIMEOUT_S, "did not start"):
             ours.recv()
-        except (EOFError, OSError) as error:
-            raise BlenderFailed(f"ended with code {self._exit_code()} while starting") from error
         return ours
 
-    def _exit_code(self) -> int | None:
-        assert self._process is not None
-        self._process.join(5)
-        return self._process.exitcode
+    @contextmanager
+    def _watched(self, seconds: float, late: str) -> Iterator[None]:
+        """Talk to the child, which is killed after `seconds`: then, or when it ends by itself, BlenderFailed."""
+        process = self._process
+        assert process is not None
+        watch = threading.Timer(seconds, process.kill)  # wakes us from send, too, where the child has stopped reading
+        watch.start()
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            process.join(5)
+            text = f"{late} in {seconds:g} s" if watch.finished.is_set() else f"ended with code {process.exitcode}"
+            raise BlenderFailed(text) from error
+        finally:
+            watch.cancel()
 
 
 class ShardWorker:
-    """Makes shards of one recipe and seed under one URI; called with rows of work by Ray Data (or by a plain loop)."""
+    """Makes shards of one recipe and seed under one URI; called with rows of work by Ray Data (or by a plain loop).
 
-    def __init__(self, recipe: RenderRecipe, seed: int, uri: str) -> None:
-        self._recipe, self._seed, self._uri = recipe, seed, uri
+    run: names the driver's run, within which attempts are counted (ledger.py)
+    """
+
+    def __init__(self, recipe: RenderRecipe, seed: int, uri: str, run: str = "") -> None:
+        self._recipe, self._seed, self._uri, self._run = recipe, seed, uri, run
         self._anatomy = anatomy_named(recipe.anatomy)
         self._template = template_of(recipe)
         self._blender = Blender(self._anatomy.size, len(self._template.vertices), self._template.triangles)
@@ -111,8 +153,8 @@ class ShardWorker:
         try:
             with threadpool_limits(1):  # the same bits on any machine of a family need one thread
                 entry = self.make(job)
-        except BlenderFailed as error:
-            return {"index": job.index, "rows": 0, "error": str(error)}
+        except (BlenderFailed, GivenUp, OSError) as error:
+            return {"index": job.index, "rows": 0, "error": f"shard {job.index}: {error}"}
         return {"index": job.index, "rows": entry.rows, "error": None}
 
     def make(self, job: ShardJob) -> Shard:
@@ -121,15 +163,24 @@ class ShardWorker:
         present = read_shard_entry(self._uri, job.index)
         if present is not None and is_done(present, job, footer):
             return present[0]
+        ledger = begin(self._uri, job.index, self._run)
+        samples, quarantine = self.render(job)
+        record(self._uri, job.index, ledger, quarantine)
         extra = {
             "synthmark.points": json.dumps(self._anatomy.point_names),
             "synthmark.parameters": json.dumps(parameter_names(self._recipe, self._template)),
             "synthmark.joints": json.dumps(joint_names(self._template)),
         }
-        return write_shard(self.samples(job), self._uri, job.index, {**footer, **extra})
+        shard = write_shard(samples, self._uri, job.index, {**footer, **extra})
+        close(self._uri, job.index)
+        return shard
 
     def samples(self, job: ShardJob) -> Samples:
-        """The rendered and labelled samples of a job.
+        """The rendered and labelled samples of a job."""
+        return self.render(job)[0]
+
+    def render(self, job: ShardJob) -> tuple[Samples, list[dict[str, Any]]]:
+        """The rendered and labelled samples of a job, and the records (ledger.py) of those that are quarantined.
 
         Figures are rendered in whole groups of consecutive ids, whatever the job's end, so that the place of a
         figure in its render call, and with it every bit, depends on its id alone.
@@ -137,19 +188,30 @@ class ShardWorker:
         ids = np.arange(job.first_id, job.first_id + job.rows)
         whole = range(job.first_id, job.first_id + -(-job.rows // GROUP) * GROUP)
         framed = [draw(self._recipe, self._template, self._seed, sample_id) for sample_id in whole]
-        groups = [self._render(framed[i : i + GROUP], job.first_id + i) for i in range(0, len(framed), GROUP)]
-        return self._label(ids, framed[: job.rows], np.concatenate(groups)[: job.rows])
+        depth_mm, reasons = [], {}
+        for start in range(0, len(framed), GROUP):
+            rendered, failed = self._render(framed[start : start + GROUP], job.first_id + start)
+            depth_mm.append(rendered)
+            reasons.update({start + place: reason for place, reason in failed.items() if start + place < job.rows})
+        samples = self._label(ids, framed[: job.rows], np.concatenate(depth_mm)[: job.rows])
+        return masked(samples, list(reasons)), [
+            self._record(int(ids[row]), framed[row], reason) for row, reason in reasons.items()
+        ]
 
-    def _render(self, group: list[Framed], first_id: int) -> NDArray[np.float32]:
-        vertices = np.stack([figure.vertices for figure in group])
-        reasons = []
-        for _ in range(ATTEMPTS):
-            try:
-                return self._blender.render(vertices)
-            except BlenderFailed as error:
-                reasons.append(str(error))
-                self._blender.close()
-        raise BlenderFailed(f"samples {first_id} to {first_id + len(group) - 1}: Blender {'; then '.join(reasons)}")
+    def _render(self, group: list[Framed], first_id: int) -> tuple[NDArray[np.float32], dict[int, str]]:
+        try:
+            return self._blender.isolate(np.stack([figure.vertices for figure in group]))
+        except BlenderFailed as error:
+            raise BlenderFailed(f"samples {first_id} to {first_id + len(group) - 1}: Blender {error}") from error
+
+    def _record(self, sample_id: int, framed: Framed, reason: str) -> dict[str, Any]:
+        return {
+            "sample_id": sample_id,
+            "seed": self._seed,
+            "recipe_hash": recipe_hash(self._recipe.as_dict()),
+            "reason": reason,
+            "parameters": {name: float(value) for name, value in framed.figure.parameters.items()},
+        }
 
     def _label(self, ids: NDArray[np.int64], framed: list[Framed], depth_mm: NDArray[np.float32]) -> Samples:
         silhouettes = depth_mm > 0
@@ -165,6 +227,18 @@ class ShardWorker:
             parameters=np.array([list(figure.figure.parameters.values()) for figure in framed], np.float32),
             joints=np.stack([figure.figure.joints for figure in framed]),
         )
+
+
+def masked(samples: Samples, rows: list[int]) -> Samples:
+    """The samples with nothing to see or to learn in `rows`: an empty patch, landmarks and points not annotated."""
+    if not rows:
+        return samples
+    packed, landmarks, visible = samples.packed.copy(), samples.landmarks.copy(), samples.visible.copy()
+    packed[rows], landmarks[rows], visible[rows] = 0, np.nan, OUTSIDE
+    assert samples.depth_mm is not None and samples.points is not None
+    depth_mm, points = samples.depth_mm.copy(), samples.points.copy()
+    depth_mm[rows], points[rows] = 0, np.nan
+    return replace(samples, packed=packed, depth_mm=depth_mm, landmarks=landmarks, visible=visible, points=points)
 
 
 def visibilities(

@@ -1,16 +1,19 @@
 """Datasets on disk or in an object store: shards, their manifest, and reading them back.
 
 A dataset is a folder (URI) with `shard-00000.parquet` … and `manifest.json`. A shard is built wholly in memory and
-becomes visible in one step: a rename on a local disk, the completion of the upload on an object store.
+becomes visible in one step: a rename on a local disk, a copy within the store on an object store.
 """
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +33,7 @@ from synth.domain.schema import (
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
+_OWN = re.compile(r"ledger-\d+\.json|(shard-\d+\.parquet|ledger-\d+\.json|manifest\.json)\.\w+\.tmp")
 Kind = Literal["renderings", "study"]
 
 
@@ -49,6 +53,7 @@ class Manifest:
     """What a dataset holds. `recipe` is the resolved configuration that made it; `digest` covers every shard.
 
     source: the dataset whose labels were computed anew for this one (uri, digest, anatomy); None if there is none
+    quarantine: a record (ledger.py) of each sample that could not be rendered; its row shows nothing
     """
 
     kind: Kind
@@ -57,6 +62,7 @@ class Manifest:
     seed: int | None
     shards: tuple[Shard, ...]
     source: dict[str, str] | None = None
+    quarantine: tuple[dict[str, Any], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -74,6 +80,8 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """(file system, path) of a URI (file:, s3://) or a local path. Raises ValueError for an unknown scheme."""
     if "://" not in uri:
         return pafs.LocalFileSystem(), str(Path(uri).absolute())
+    if uri.startswith("s3://"):  # up to 10 MiB go up in one request: nobody's death leaves an unfinished upload
+        uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
     try:
         return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, ValueError) as error:
@@ -109,20 +117,24 @@ def write_table(table: pa.Table, uri: str, index: int, footer: dict[str, str]) -
 
 
 def write_bytes(uri: str, name: str, data: bytes) -> None:
-    """Put a file under `uri` in one step: temporary file, fsync, rename; one upload on an object store."""
+    """Put a file under `uri` in one step: all of it under a temporary name, then a rename (a copy in object stores)."""
     fs, base = filesystem(uri)
-    path = f"{base}/{name}"
-    if isinstance(fs, pafs.LocalFileSystem):
-        Path(base).mkdir(parents=True, exist_ok=True)
-        temporary = f"{path}.{os.getpid()}.tmp"
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    else:
-        with fs.open_output_stream(path) as stream:
-            stream.write(data)
+    temporary = f"{base}/{name}.{uuid4().hex}.tmp"
+    try:
+        if isinstance(fs, pafs.LocalFileSystem):
+            Path(base).mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        else:  # pyarrow 25 completes an upload that an exception interrupts: half an object, under this name alone
+            with fs.open_output_stream(temporary) as stream:
+                stream.write(data)
+        fs.move(temporary, f"{base}/{name}")
+    except BaseException:
+        with suppress(OSError):
+            fs.delete_file(temporary)
+        raise
 
 
 def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | None:
@@ -131,8 +143,7 @@ def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | Non
     Reads the footer and the ids alone; the content hash is the one recorded there (check.py recomputes it).
     """
     fs, base = filesystem(uri)
-    path = f"{base}/{shard_name(index)}"
-    info = fs.get_file_info(path)
+    info = fs.get_file_info(path := f"{base}/{shard_name(index)}")
     if info.type != pafs.FileType.File:
         return None
     try:
@@ -187,6 +198,7 @@ def write_manifest(uri: str, manifest: Manifest) -> None:
         "recipe_hash": recipe_hash(manifest.recipe),
         "recipe": manifest.recipe,
         "source": manifest.source,
+        "quarantine": manifest.quarantine,
         "shards": [vars(shard) for shard in manifest.shards],
     }
     write_bytes(uri, MANIFEST, (json.dumps(payload, indent=1) + "\n").encode())
@@ -195,21 +207,17 @@ def write_manifest(uri: str, manifest: Manifest) -> None:
 def has_files(uri: str) -> bool:
     """Whether anything lies under `uri`."""
     fs, base = filesystem(uri)
-    info = fs.get_file_info(base)
-    if info.type == pafs.FileType.File:
-        return True
-    return bool(fs.get_file_info(pafs.FileSelector(base, allow_not_found=True)))
+    listing = pafs.FileSelector(base, allow_not_found=True)
+    return fs.get_file_info(base).type == pafs.FileType.File or bool(fs.get_file_info(listing))
 
 
 def stray_files(uri: str, shards: set[int]) -> list[str]:
-    """Names under `uri` that are neither these shards, the manifest, nor a left-over temporary file of ours."""
+    """Names under `uri` that are neither these shards, the manifest, a ledger nor temporary files of ours."""
     fs, base = filesystem(uri)
     if fs.get_file_info(base).type == pafs.FileType.File:
         return [base]
-    expected = {MANIFEST, *map(shard_name, shards)}
-    names = [info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))]
-    own = [name for name in names if name.endswith(".tmp") and name.split(".parquet")[0].startswith("shard-")]
-    return sorted(set(names) - expected - set(own))
+    names = {info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))}
+    return sorted(name for name in names - {MANIFEST, *map(shard_name, shards)} if not _OWN.fullmatch(name))
 
 
 def read_manifest(uri: str) -> Manifest:
@@ -219,9 +227,7 @@ def read_manifest(uri: str) -> Manifest:
         with fs.open_input_stream(f"{base}/{MANIFEST}") as stream:
             payload = json.loads(stream.read())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(
-            f"{uri} holds no dataset ({MANIFEST} is missing); make one with render.py or study.py"
-        ) from error
+        raise ValueError(f"{uri} holds no dataset ({MANIFEST} is missing); render.py or study.py make one") from error
     except ValueError as error:
         raise ValueError(f"{uri}/{MANIFEST} is not readable: {error}") from error
     if not isinstance(payload, dict) or payload.get("format") != "synthmark":
@@ -237,6 +243,7 @@ def read_manifest(uri: str) -> Manifest:
             seed=payload["seed"],
             shards=tuple(Shard(**entry) for entry in payload["shards"]),
             source=payload.get("source"),
+            quarantine=tuple(payload.get("quarantine", ())),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{uri}/{MANIFEST} is damaged: {error!r}") from error

@@ -1,0 +1,73 @@
+"""A dataset of renderings as a whole: what of it is still to be made, and its manifest once all of it is there."""
+
+import pyarrow.fs as pafs
+
+from synth.domain.anatomy import anatomy_named
+from synth.domain.shards import Manifest, filesystem, read_shard_entry, stray_files, write_manifest
+from synth.figure import RenderRecipe
+from synth.ledger import close, read_ledger
+from synth.worker import ShardJob, footer_of, is_done
+
+
+def missing_jobs(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> list[ShardJob]:
+    """The jobs whose shard is not there yet. Raises ValueError where `uri` holds something else."""
+    strays = stray_files(uri, {job.index for job in jobs})
+    if strays:
+        raise ValueError(f"output {uri} holds something else ({strays[0]}); choose another --out")
+    footer = footer_of(recipe, seed)
+    present = ((job, read_shard_entry(uri, job.index)) for job in jobs)
+    return [job for job, found in present if found is None or not is_done(found, job, footer)]
+
+
+def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, tolerance: int) -> Manifest:
+    """The manifest, rebuilt from what lies on disk, checked against the plan and written; what killed runs left goes.
+
+    Raises: ValueError where a shard is missing, or more samples than `tolerance` are quarantined: then there is no
+    manifest, and so no dataset.
+    """
+    footer = footer_of(recipe, seed)
+    shards = []
+    for job in jobs:
+        found = read_shard_entry(uri, job.index)
+        if found is None or not is_done(found, job, footer):
+            raise ValueError(f"{uri} lacks shard {job.index} after rendering; run the command again")
+        shards.append(found[0])
+    manifest = Manifest(
+        kind="renderings",
+        anatomy=anatomy_named(recipe.anatomy),
+        recipe=recipe.as_dict(),
+        seed=seed,
+        shards=tuple(shards),
+        quarantine=tuple(_tidy(uri)),
+    )
+    _check(manifest, uri, tolerance)
+    write_manifest(uri, manifest)
+    return manifest
+
+
+def _check(manifest: Manifest, uri: str, tolerance: int) -> None:
+    """Raise ValueError where more than `tolerance` samples are quarantined."""
+    count = len(manifest.quarantine)
+    if count <= tolerance:
+        return
+    named = "; ".join(f"{entry['sample_id']}: {entry['reason']}" for entry in manifest.quarantine[:3])
+    raise ValueError(
+        f"{count} of {manifest.rows} samples are quarantined ({named}{'; …' if count > 3 else ''}), {tolerance} are "
+        f"allowed; their parameters are in {uri}/ledger-*.json; give --tolerance {count} to keep the rest, or delete "
+        "their shards and run the command again"
+    )
+
+
+def _tidy(uri: str) -> list[dict[str, object]]:
+    """The records of all quarantined samples, by id. Temporary files and ledgers without records are removed."""
+    fs, base = filesystem(uri)
+    records: list[dict[str, object]] = []
+    for name in sorted(info.base_name for info in fs.get_file_info(pafs.FileSelector(base))):
+        if name.endswith(".tmp"):
+            fs.delete_file(f"{base}/{name}")
+        elif name.startswith("ledger-"):
+            index = int(name.removeprefix("ledger-").removesuffix(".json"))
+            ledger = read_ledger(uri, index)
+            records += ledger.quarantine if ledger is not None else ()
+            close(uri, index)
+    return records

@@ -1,0 +1,70 @@
+"""Finding the processes of a run by their family, and ending them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.commands import ROOT
+from tests.faults.undisturbed import OVERRIDES, SEED
+
+
+def start_render(out: Path | str, count: int, workers: int, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """`render.py` in a process of its own; its output goes to `log`."""
+    options = ["--count", str(count), "--seed", str(SEED), "--out", str(out), "--workers", str(workers)]
+    overrides = [word for override in OVERRIDES for word in ("--set", override)]
+    command = [sys.executable, str(ROOT / "pipelines" / "render.py"), "hand_smoke", *options, *overrides]
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def parent(pid: int) -> int:
+    """The parent of a process; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether a process is of the family of another."""
+    while pid > 1:
+        pid = parent(pid)
+        if pid == ancestor:
+            return True
+    return False
+
+
+def blenders() -> set[int]:
+    """Every Blender child on this machine."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if path.read_text() == "synth-blender\n":
+                found.add(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(what: Callable[[], object], seconds: float, text: str) -> object:
+    """What the call returns once that is true. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{text}: not within {seconds:g} s")
+
+
+def kill(pid: int) -> None:
+    """kill -9."""
+    os.kill(pid, signal.SIGKILL)
