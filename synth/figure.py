@@ -1,7 +1,7 @@
 """One virtual subject, posed and seen: a mesh in viewing coordinates with exact landmarks, made from its id alone."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -40,12 +40,16 @@ class BodyRange:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderRecipe:
-    """What is rendered: shapes and poses of one anatomy (`hand` or `body`, the other is None), crop, rows per shard."""
+    """What is rendered: shapes and poses of one anatomy (`hand` or `body`, the other is None), crop, rows per shard.
+
+    engine: of Blender, see blender.py: "cycles" is the reference, "raycast" makes the same pictures without image files
+    """
 
     anatomy: str
     hand: HandRange | None = None
     body: BodyRange | None = None
     crop: Crop = Crop()
+    engine: Literal["cycles", "raycast"] = "cycles"
     shard_rows: int = 512
 
     def __post_init__(self) -> None:
