@@ -1,8 +1,11 @@
-"""The only `import bpy`: posed meshes in, depth maps out, by Cycles on the CPU.
+"""The only `import bpy`: posed meshes in, depth maps out, on the CPU, by either of two engines.
 
-One scene for the life of the process: up to 16 figures stand side by side under one orthographic camera whose pixels
-are the patches' pixels, and a material emits each point's depth, so that one float image holds everything.
-Runs in a process of its own (see worker.py): Blender's crashes, memory and threads stay there.
+Cycles, the reference: up to 16 figures stand side by side under one orthographic camera whose pixels are the patches'
+pixels, and a material emits each point's depth, so that one float image holds everything.
+Raycast, without a render call or an image file: a geometry-nodes Raycast from one point per pixel, read back as an
+attribute of the evaluated mesh, one figure after another.
+Both keep one scene for the life of the process, which is its own (see worker.py): Blender's crashes, memory and threads
+stay there.
 """
 
 import os
@@ -17,9 +20,10 @@ from numpy.typing import NDArray
 
 COLUMNS = 4  # figures per row of the sheet that one render call makes
 CAMERA_HEIGHT = 100.0
+RAY_MM = 1e5
 
 
-class Renderer:
+class Cycles:
     """Renders groups of figures that share one topology.
 
     size: (height, width) of a patch; num_vertices of a figure; triangles (T, 3); group: figures per render call.
@@ -76,17 +80,82 @@ class Renderer:
         return np.maximum(cells[:count], 0)
 
 
+class Raycast:
+    """Casts one ray per pixel centre of each figure; arguments and answers as of Cycles."""
+
+    def __init__(self, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int) -> None:
+        import bpy
+
+        self.size, self.num_vertices, self.group = size, num_vertices, group
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        self._mesh = _mesh_of(bpy, num_vertices, triangles)
+        figure = bpy.data.objects.new("figure", self._mesh)
+        pixels = bpy.data.meshes.new("pixels")
+        rows, cols = np.indices(size, np.float32) + np.float32(0.5)
+        pixels.vertices.add(rows.size)
+        pixels.vertices.foreach_set("co", np.stack([cols, rows, np.zeros_like(rows)], -1).ravel())
+        self._rays = bpy.data.objects.new("rays", pixels)
+        for item in (figure, self._rays):
+            bpy.context.scene.collection.objects.link(item)
+        self._rays.modifiers.new("cast", "NODES").node_group = _cast_nodes(bpy, figure)
+        self._scene = bpy.context.evaluated_depsgraph_get()
+
+    def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, H, W) float32 depth in mm, 0 = background, of n <= group figures (n, V, 3: patch px, px, depth mm)."""
+        assert 1 <= len(vertices) <= self.group and vertices.shape[1] == self.num_vertices
+        depth = np.empty((len(vertices), self.size[0] * self.size[1]), np.float32)
+        for figure, answer in zip(vertices, depth, strict=True):
+            self._mesh.vertices.foreach_set("co", figure.ravel())
+            self._mesh.update_tag()
+            self._scene.update()
+            self._rays.evaluated_get(self._scene).data.attributes["depth"].data.foreach_get("value", answer)
+        depth[depth >= RAY_MM] = 0  # a ray that hits nothing answers its length
+        return depth.reshape(len(vertices), *self.size)
+
+
+ENGINES: dict[str, type[Cycles] | type[Raycast]] = {"cycles": Cycles, "raycast": Raycast}
+
+
+def _cast_nodes(bpy: Any, figure: Any) -> Any:
+    """Geometry nodes that store, for every point, the distance along +z to `figure` as its attribute "depth"."""
+    tree = bpy.data.node_groups.new("cast", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    points, target, cast, store, result = (
+        tree.nodes.new(kind)
+        for kind in (
+            "NodeGroupInput", "GeometryNodeObjectInfo", "GeometryNodeRaycast", "GeometryNodeStoreNamedAttribute",
+            "NodeGroupOutput",
+        )
+    )  # fmt: skip
+    target.inputs["Object"].default_value = figure
+    cast.inputs["Ray Direction"].default_value = (0, 0, 1)
+    cast.inputs["Ray Length"].default_value = RAY_MM
+    store.data_type, store.domain = "FLOAT", "POINT"
+    store.inputs["Name"].default_value = "depth"
+    tree.links.new(target.outputs["Geometry"], cast.inputs["Target Geometry"])
+    tree.links.new(points.outputs[0], store.inputs["Geometry"])
+    tree.links.new(cast.outputs["Hit Distance"], store.inputs["Value"])
+    tree.links.new(store.outputs["Geometry"], result.inputs[0])
+    return tree
+
+
+def _mesh_of(bpy: Any, num_vertices: int, triangles: NDArray[np.int32]) -> Any:
+    """A Blender mesh of that topology, its vertices still at the origin."""
+    mesh = bpy.data.meshes.new("figures")
+    mesh.vertices.add(num_vertices)
+    mesh.loops.add(triangles.size)
+    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(triangles, np.int32).ravel())
+    mesh.polygons.add(len(triangles))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, triangles.size, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    return mesh
+
+
 def _sheet_mesh(bpy: Any, num_vertices: int, triangles: NDArray[np.int32], group: int) -> Any:
     """One mesh object that holds the figures of a render call, in a material that emits depth."""
-    mesh = bpy.data.meshes.new("figures")
-    mesh.vertices.add(group * num_vertices)
-    corners = (triangles[None] + (np.arange(group) * num_vertices)[:, None, None]).astype(np.int32)
-    faces = group * len(triangles)
-    mesh.loops.add(3 * faces)
-    mesh.loops.foreach_set("vertex_index", corners.ravel())
-    mesh.polygons.add(faces)
-    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
-    mesh.update(calc_edges=True)
+    corners = (triangles[None] + (np.arange(group) * num_vertices)[:, None, None]).reshape(-1, 3)
+    mesh = _mesh_of(bpy, group * num_vertices, corners)
     material = bpy.data.materials.new("depth")
     material.use_nodes = True
     material.cycles.emission_sampling = (
@@ -139,13 +208,18 @@ def _memory_folder() -> str | None:
 
 
 def serve(
-    connection: Connection, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int
+    connection: Connection,
+    engine: str,
+    size: tuple[int, int],
+    num_vertices: int,
+    triangles: NDArray[np.int32],
+    group: int,
 ) -> None:
     """The child process: answer each array of vertices with its depth maps until the other end closes."""
     Path("/proc/self/comm").write_text("synth-blender")  # so that people find it in top
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())  # Cycles prints some 40 lines per frame
-    renderer = Renderer(size, num_vertices, triangles, group)
+    renderer = ENGINES[engine](size, num_vertices, triangles, group)
     connection.send("ready")
     while True:
         try:

@@ -1,7 +1,7 @@
 """One virtual subject, posed and seen: a mesh in viewing coordinates with exact landmarks, made from its id alone."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -44,12 +44,14 @@ class RenderRecipe:
     """What is rendered: shapes and poses of hands or bodies (the other is None), crop, rows per shard.
 
     anatomy: a name or a TOML file, as anatomy_named takes it; its base says which of the two.
+    engine: of Blender, see blender.py: "cycles" is the reference, "raycast" makes the same pictures without image files
     """
 
     anatomy: str
     hand: HandRange | None = None
     body: BodyRange | None = None
     crop: Crop = Crop()
+    engine: Literal["cycles", "raycast"] = "cycles"
     shard_rows: int = 512
 
     def __post_init__(self) -> None:

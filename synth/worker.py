@@ -53,13 +53,13 @@ def plan_shards(count: int, shard_rows: int) -> list[ShardJob]:
 class Blender:
     """A Blender child process for one topology, restarted when it fails."""
 
-    def __init__(self, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32]) -> None:
-        self._arguments = (size, num_vertices, triangles, GROUP)
+    def __init__(self, engine: str, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32]) -> None:
+        self._arguments = (engine, size, num_vertices, triangles, GROUP)
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
 
     def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, H, W) float32 depth in mm of figures (n, V, 3); see blender.Renderer. Raises BlenderFailed."""
+        """(n, H, W) float32 depth in mm of figures (n, V, 3); see blender.Cycles. Raises BlenderFailed."""
         connection = self._connection or self._start()
         with self._watched(RENDER_TIMEOUT_S, "gave no answer"):
             connection.send(vertices)
@@ -145,7 +145,8 @@ class ShardWorker:
         self._recipe, self._seed, self._uri, self._run = recipe, seed, uri, run
         self._anatomy = anatomy_named(recipe.anatomy)
         self._template = template_of(recipe)
-        self._blender = Blender(self._anatomy.size, len(self._template.vertices), self._template.triangles)
+        vertices, triangles = len(self._template.vertices), self._template.triangles
+        self._blender = Blender(recipe.engine, self._anatomy.size, vertices, triangles)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The manifest entry of the shard of work `row` (a ShardJob's fields), and "error": None or why it failed."""

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,19 @@ def test_silhouette_and_depth_equal_an_independent_ray_cast(recipe: RenderRecipe
         both = masks[i] & (cast > 0)
         assert both.sum() / (masks[i] | (cast > 0)).sum() >= 0.99
         assert np.percentile(np.abs(samples.depth_mm[i] - cast)[both], 99) < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
+def test_both_engines_make_the_same_pictures(recipe: RenderRecipe, tmp_path: Path) -> None:
+    job = ShardJob(index=0, first_id=0, rows=16)
+    by_cycles, by_rays = (
+        ShardWorker(replace(recipe, engine=engine), 11, str(tmp_path)).samples(job) for engine in ("cycles", "raycast")
+    )
+    masks = [unpack_silhouettes(samples.packed, anatomy_named(recipe.anatomy).size) for samples in (by_cycles, by_rays)]
+    assert (masks[0] != masks[1]).sum() <= 16, "at most a pixel a figure, on an edge that passes through its centre"
+    assert by_cycles.depth_mm is not None and by_rays.depth_mm is not None
+    assert np.abs(by_cycles.depth_mm - by_rays.depth_mm)[masks[0] & masks[1]].max() < 0.05
 
 
 @pytest.mark.slow
@@ -109,12 +123,12 @@ def test_a_sample_does_not_depend_on_the_shard_it_is_in(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_mesh_blender_cannot_take_is_reported_after_three_tries(tmp_path: Path) -> None:
     template = template_of(HANDS)
-    blender = Blender(HAND.size, len(template.vertices), template.triangles)
+    blender = Blender("cycles", HAND.size, len(template.vertices), template.triangles)
     with pytest.raises(BlenderFailed, match="ended with code"):
         blender.render(np.zeros((1, 5, 3), np.float32))
     blender.close()
     worker = ShardWorker(HANDS, 15, str(tmp_path))
-    worker._blender = Blender(HAND.size, 5, template.triangles[:0])
+    worker._blender = Blender("cycles", HAND.size, 5, template.triangles[:0])
     answer = worker({"index": 0, "first_id": 0, "rows": 16})
     assert answer["rows"] == 0 and "samples 0 to 15" in answer["error"] and answer["error"].count("ended with") == 3
     assert read_shard_entry(str(tmp_path), 0) is None, "nothing is written for a failed shard"
