@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
-from synth.body.shape import BodyShape
+from synth.body.shape import AdultShape
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.projection import Volume
 from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
@@ -91,14 +91,12 @@ def hand_phantoms() -> PhantomRecipe:
 
 
 def body_phantoms() -> PhantomRecipe:
-    """CT volumes of supine bodies on a couch; wider shapes and poses than are rendered."""
+    """CT volumes of supine bodies on a couch; wider masses and poses than are rendered."""
     return PhantomRecipe(
         anatomy="body",
         count=20,
         body=BodyRange(
-            shape=BodyShape(
-                age=(0.6, 1.0), muscle=(0.45, 0.25), weight=(0.55, 0.25), height=(0.45, 0.13), changes=0.4
-            ),
+            shape=AdultShape(age=(20.0, 88.0), usual_bmi=(26.0, 0.25), any_bmi=0.4),
             pose=BodyPose(
                 arms=ArmPose(
                     belly=0.2, up=0.25, clavicle=(-3.0, 22.0), clavicle_sides=5.0, abduction=(2.0, 42.0),

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from synth.domain.shards import (
     MANIFEST,
+    UNREADABLE,
     Manifest,
     Shard,
     filesystem,
@@ -24,8 +24,6 @@ from synth.domain.shards import (
     stray_files,
 )
 
-# pyarrow 25: a flipped byte is text that is not UTF-8, a column of another name, a type that there is not, …
-_UNREADABLE = (pa.ArrowException, ValueError, LookupError, TypeError, OSError, MemoryError)
 _PREFIX, _OWN = "synthmark.", "synthmark.content_hash"  # of footer keys; the one that differs between sound shards
 
 
@@ -106,7 +104,7 @@ def _fault_of(
         return Fault(name=shard.name, reason="is missing", kind="missing")
     try:
         reason = _reason(uri, manifest, index, stated, footers)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = f"unreadable ({error})"
     if reason and reason.startswith("unreadable") and info.size < shard.bytes:
         reason = f"truncated, {info.size:,} of {shard.bytes:,} bytes: {reason}"
@@ -177,6 +175,6 @@ def _content_hash(uri: str, name: str) -> str:
     """The content hash that a shard of any name says it has."""
     try:
         _, footer = read_table(uri, Shard(name=name, first_id=0, rows=0, bytes=0, content_hash=""))
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     return footer.get(_OWN, "")

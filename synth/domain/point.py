@@ -25,7 +25,7 @@ class Point:
     kind:
       bone      at fraction `along` from the head of `bone` (0) to that of `to` (1; its first child if None), plus
                 `offset` in lengths of that stretch, in the axes of the resting body (x to the subject's left, y to
-                the back, z up) turned with `bone`
+                the back, z up; a hand's: x to the thumb, y to the fingers, z out of its back) turned with `bone`
       vertex    the mean of skin vertices, numbered as in the whole model
       extremum  the skin point farthest in `direction` among vertices whose largest skin weight is one of `bones`:
                 "along" the first bone, or an axis of the body that does not turn with it

@@ -33,6 +33,14 @@ from synth.domain.schema import (
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
+UNREADABLE = (
+    pa.ArrowException,
+    ValueError,
+    LookupError,
+    TypeError,
+    OSError,
+    MemoryError,
+)  # what damaged Parquet raises
 _OWN = re.compile(r"ledger-\d+\.json|(shard-\d+\.parquet|ledger-\d+\.json|manifest\.json)\.\w+\.tmp")
 Kind = Literal["renderings", "study"]
 
@@ -150,7 +158,7 @@ def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | Non
         with pq.ParquetFile(path, filesystem=fs) as file:
             footer = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
             ids = file.read(columns=["sample_id"])["sample_id"]
-    except (pa.ArrowInvalid, OSError, KeyError):
+    except UNREADABLE:
         return None
     if len(ids) == 0:
         return None
@@ -172,7 +180,7 @@ def shard_fault(uri: str, shard: Shard) -> str | None:
             table = file.read()
     except FileNotFoundError:
         return "missing"
-    except (pa.ArrowInvalid, OSError) as error:
+    except UNREADABLE as error:
         return f"unreadable ({error})"
     version = (table.schema.metadata or {}).get(b"synthmark.schema_version", b"none").decode()
     if version not in map(str, READABLE_VERSIONS):
@@ -296,5 +304,5 @@ def _read_table(fs: pafs.FileSystem, path: str, wanted: Sequence[str] | None) ->
         with pq.ParquetFile(path, filesystem=fs) as file:
             present = file.schema_arrow.names
             return file.read(columns=None if wanted is None else [name for name in wanted if name in present])
-    except (pa.ArrowInvalid, OSError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"shard {path} is missing or damaged: {error}; rerun the command that made it") from error
