@@ -11,7 +11,7 @@ from synth.body.model import body_of, sample_body
 from synth.body.pose import BodyPose, sample_body_pose
 from synth.body.shape import AdultShape, BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
-from synth.domain.patch import Crop, apply_affine, invert_affine
+from synth.domain.patch import Crop, invert_affine
 from synth.hand.model import hand_of
 from synth.hand.pose import HandPose, sample_hand_pose
 from synth.hand.shape import HandShape, sample_hand_shape
@@ -44,14 +44,14 @@ class RenderRecipe:
     """What is rendered: shapes and poses of hands or bodies (the other is None), crop, rows per shard.
 
     anatomy: a name or a TOML file, as anatomy_named takes it; its base says which of the two.
-    engine: of Blender, see blender.py: "cycles" is the reference, "raycast" makes the same pictures without image files
+    engine: of Blender, see blender.py: "cycles" is the reference, "raycast" makes the same pictures, faster
     """
 
     anatomy: str
     hand: HandRange | None = None
     body: BodyRange | None = None
     crop: Crop = Crop()
-    engine: Literal["cycles", "raycast"] = "cycles"
+    engine: Literal["cycles", "raycast"] = "raycast"
     shard_rows: int = 512
 
     def __post_init__(self) -> None:
@@ -122,12 +122,13 @@ def figure_of(anatomy: Anatomy, template: Template, parameters: Parameters) -> F
 
 
 def _figure(anatomy: Anatomy, template: Template, posed: Posed, parameters: Parameters) -> Figure:
-    points = (points_of(template, anatomy, posed) @ posed.view.T).astype(np.float32)
+    view = posed.view.T.astype(np.float32)
+    points = points_of(template, anatomy, posed) @ view
     return Figure(
-        vertices=(posed.vertices @ posed.view.T).astype(np.float32),
+        vertices=posed.vertices @ view,
         points=points,
         landmarks=points[anatomy.rows],
-        joints=(posed.positions[template.moving] @ posed.view.T).astype(np.float32),
+        joints=posed.positions[template.moving] @ view,
         parameters=parameters,
     )
 
@@ -159,14 +160,16 @@ class Framed:
 
 def frame_figure(crop: Crop, figure: Figure, anatomy: Anatomy) -> Framed:
     """The figure cropped and scaled into the anatomy's patch, its depth measured from the zero plane."""
-    low, high = figure.vertices.min(0).astype(np.float64), figure.vertices.max(0).astype(np.float64)
-    window = crop.window(np.array([low[0], low[1], high[0], high[1]]), anatomy.size, source_pixel_mm=1.0)
-    to_patch = invert_affine(window)
-    zero = low[2] - DEPTH_MARGIN_MM
+    axes = np.ascontiguousarray(figure.vertices.T)
+    low, high = axes.min(1), axes.max(1)
+    window = crop.window(np.concatenate([low[:2], high[:2]]).astype(np.float64), anatomy.size, source_pixel_mm=1.0)
+    to_patch = np.eye(3, 4)
+    to_patch[:2, [0, 1, 3]] = invert_affine(window)
+    to_patch[2, 3] = DEPTH_MARGIN_MM - low[2]
+    turn, shift = to_patch[:, :3].astype(np.float32), to_patch[:, 3].astype(np.float32)
 
     def place(points: Array) -> Array:
-        plane = apply_affine(to_patch, points[:, :2].astype(np.float64))
-        return np.column_stack([plane, points[:, 2] - zero]).astype(np.float32)
+        return np.asarray(points @ turn.T + shift)
 
     points = place(figure.points)
     return Framed(
