@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from synth.seen import Seen
 
-COLUMNS = 4  # figures per row of the sheet that one render call makes
+COLUMNS = 4  # figures per row, at most, of the sheet that one render call makes
 CAMERA_HEIGHT = 100.0
 FLATTENED = 2.0**-10  # what depth in mm is multiplied by for casting: a power of two, which rounds nothing
 RAY_LENGTH = 1e4
@@ -36,16 +36,17 @@ class Cycles:
     def __init__(self, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int) -> None:
         import bpy
 
-        assert group % COLUMNS == 0
+        self.columns = min(COLUMNS, group)
+        assert group % self.columns == 0
         self.size, self.num_vertices, self.group = size, num_vertices, group
-        self.rows = group // COLUMNS
+        self.rows = group // self.columns
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene = bpy.context.scene
         self._mesh = _sheet_mesh(bpy, num_vertices, triangles, group)
         camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
         self._scene.collection.objects.link(camera)
         self._scene.camera = camera
-        height, width = self.rows * size[0], COLUMNS * size[1]
+        height, width = self.rows * size[0], self.columns * size[1]
         camera.data.type = "ORTHO"
         camera.data.sensor_fit = "HORIZONTAL"
         camera.data.ortho_scale = width
@@ -67,8 +68,8 @@ class Cycles:
         sheet = np.zeros((self.group, self.num_vertices, 3), np.float32)
         sheet[:, :, 2] = -1e4  # unused places: a point far below
         cell = np.arange(count)
-        sheet[:count, :, 0] = vertices[:, :, 0] + ((cell % COLUMNS) * width)[:, None]
-        sheet[:count, :, 1] = -vertices[:, :, 1] - ((cell // COLUMNS) * height)[:, None]
+        sheet[:count, :, 0] = vertices[:, :, 0] + ((cell % self.columns) * width)[:, None]
+        sheet[:count, :, 1] = -vertices[:, :, 1] - ((cell // self.columns) * height)[:, None]
         sheet[:count, :, 2] = -vertices[:, :, 2]
         self._mesh.vertices.foreach_set("co", sheet.ravel())
         self._mesh.update()
@@ -79,8 +80,10 @@ class Cycles:
         else:
             self._image.reload()
         self._image.pixels.foreach_get(self._pixels)
-        depth = self._pixels.reshape(self.rows * height, COLUMNS * width, 4)[::-1, :, 0]  # Blender's rows go upwards
-        cells = depth.reshape(self.rows, height, COLUMNS, width).swapaxes(1, 2).reshape(-1, height, width)
+        depth = self._pixels.reshape(self.rows * height, self.columns * width, 4)[
+            ::-1, :, 0
+        ]  # Blender's rows go upwards
+        cells = depth.reshape(self.rows, height, self.columns, width).swapaxes(1, 2).reshape(-1, height, width)
         return np.maximum(cells[:count], 0)
 
 

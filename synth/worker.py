@@ -53,10 +53,19 @@ def plan_shards(count: int, shard_rows: int) -> list[ShardJob]:
 class Blender:
     """A Blender child process for one topology, restarted when it fails."""
 
-    def __init__(self, engine: str, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32]) -> None:
-        self._arguments = (engine, size, num_vertices, triangles, GROUP)
+    def __init__(
+        self, engine: str, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int = GROUP
+    ) -> None:
+        self._arguments = (engine, size, num_vertices, triangles, group)
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the child. Raises ValueError where there is none."""
+        if self._process is None or self._process.pid is None:
+            raise ValueError("Blender is not running")
+        return self._process.pid
 
     def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, H, W) float32 depth in mm of figures (n, V, 3); see blender.Cycles. Raises BlenderFailed."""
@@ -175,6 +184,10 @@ class ShardWorker:
         shard = write_shard(samples, self._uri, job.index, {**footer, **extra})
         close(self._uri, job.index)
         return shard
+
+    def close(self) -> None:
+        """End the Blender child; more work starts a fresh one."""
+        self._blender.close()
 
     def samples(self, job: ShardJob) -> Samples:
         """The rendered and labelled samples of a job."""
