@@ -19,6 +19,7 @@ from synth.domain.anatomy import BODY, HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.schema import pack_silhouettes
 from synth.domain.shards import Manifest, read_manifest, recipe_hash, write_manifest, write_shard
 from tests.commands import verb
+from tests.synth.domain.test_audit import first_value, flip
 from tests.synth.domain.test_schema import make_samples
 
 RENDER = RECIPES["hand"]().render.as_dict()
@@ -57,9 +58,7 @@ def test_each_fault_is_printed_with_what_mends_it(tmp_path, capsys):
 def test_a_bad_dataset_ends_the_verb_with_exit_1_and_one_line(tmp_path):
     uri = write(tmp_path / "d")
     path = tmp_path / "d" / "shard-00001.parquet"
-    data = bytearray(path.read_bytes())
-    data[1500] ^= 4
-    path.write_bytes(data)
+    flip(path, first_value(path), mask=4)
     done = verb("check", uri, "--stats", tmp_path / "card", home=tmp_path)
     assert done.returncode == 1 and "bad: shard-00001.parquet: " in done.stdout
     assert re.search(r"^error: .*1 faults, in shard-00001.parquet", done.stderr, re.MULTILINE)
