@@ -59,9 +59,12 @@ def main(argv: Sequence[str]) -> str:
 
 def plan(out: Path, count: int, cases: int, epochs: int) -> list[Step]:
     """The steps of the demo, in order."""
-    data, study, sweep = str(out / "renderings"), str(out / "study"), str(out / "sweep")
-    heatmap, paper = str(out / "heatmap"), str(out / "paper")
-    few = ("--set", f"train.epochs={epochs}")
+    return [*_make_images(out, count, cases), *_learn(out, epochs)]
+
+
+def _make_images(out: Path, count: int, cases: int) -> list[Step]:
+    """Renderings, and an annotated study and new scans of virtual patients."""
+    data = str(out / "renderings")
     return [
         Step(
             title=f"Render {count} virtual hands with exact landmarks",
@@ -92,14 +95,22 @@ def plan(out: Path, count: int, cases: int, epochs: int) -> list[Step]:
             verb="study",
             arguments=(
                 "hand", "--side", "left", "--images", str(out / "patients" / "images"),
-                "--landmarks", str(out / "patients" / "landmarks.csv"), "--out", study,
+                "--landmarks", str(out / "patients" / "landmarks.csv"), "--out", str(out / "study"),
             ),
             made=out / "study" / "manifest.json",
         ),
+    ]  # fmt: skip
+
+
+def _learn(out: Path, epochs: int) -> list[Step]:
+    """Networks from the renderings, adapted to the study, compared, and tried on the new scans."""
+    data, study, sweep = str(out / "renderings"), str(out / "study"), str(out / "sweep")
+    heatmap, paper = str(out / "heatmap"), str(out / "paper")
+    return [
         Step(
             title="Pretrain the heatmap network on the renderings",
             verb="pretrain",
-            arguments=("hand_smoke", "--data", data, "--out", heatmap, *few),
+            arguments=("hand_smoke", "--data", data, "--out", heatmap, "--set", f"train.epochs={epochs}"),
             made=out / "heatmap" / "model" / "model.json",
         ),
         Step(

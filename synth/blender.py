@@ -23,7 +23,7 @@ from synth.seen import Seen
 COLUMNS = 4  # figures per row, at most, of the sheet that one render call makes
 CAMERA_HEIGHT = 100.0
 FLATTENED = 2.0**-10  # what depth in mm is multiplied by for casting: a power of two, which rounds nothing
-RAY_LENGTH = 1e4
+RAY_LENGTH = 1e4  # flattened: farther than any figure
 UNSEEN = (-1.0, -1.0, 0.0)  # outside the patch: where the corners of triangles that are not needed lie
 
 
@@ -80,9 +80,8 @@ class Cycles:
         else:
             self._image.reload()
         self._image.pixels.foreach_get(self._pixels)
-        depth = self._pixels.reshape(self.rows * height, self.columns * width, 4)[
-            ::-1, :, 0
-        ]  # Blender's rows go upwards
+        sheet_mm = self._pixels.reshape(self.rows * height, self.columns * width, 4)[:, :, 0]
+        depth = sheet_mm[::-1]  # Blender's rows go upwards
         cells = depth.reshape(self.rows, height, self.columns, width).swapaxes(1, 2).reshape(-1, height, width)
         return np.maximum(cells[:count], 0)
 
@@ -190,7 +189,7 @@ def _sheet_mesh(bpy: Any, num_vertices: int, triangles: NDArray[np.int32], group
     material = bpy.data.materials.new("depth")
     material.use_nodes = True
     material.cycles.emission_sampling = (
-        "NONE"  # else Cycles builds a tree of every triangle as a lamp: ten times slower
+        "NONE"  # else Cycles builds a tree of every triangle as a lamp: six times slower
     )
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()

@@ -11,7 +11,7 @@ from synth.body.model import body_of, sample_body
 from synth.body.pose import BodyPose, sample_body_pose
 from synth.body.shape import AdultShape, BodyShape
 from synth.domain.anatomy import Anatomy, anatomy_named
-from synth.domain.patch import Crop, invert_affine
+from synth.domain.patch import Crop, apply_affine, invert_affine
 from synth.hand.model import hand_of
 from synth.hand.pose import HandPose, sample_hand_pose
 from synth.hand.shape import HandShape, sample_hand_shape
@@ -163,17 +163,12 @@ def frame_figure(crop: Crop, figure: Figure, anatomy: Anatomy) -> Framed:
     axes = np.ascontiguousarray(figure.vertices.T)
     low, high = axes.min(1), axes.max(1)
     window = crop.window(np.concatenate([low[:2], high[:2]]).astype(np.float64), anatomy.size, source_pixel_mm=1.0)
-    to_patch = np.eye(3, 4)
+    to_patch = np.eye(3, 4, dtype=np.float32)
     to_patch[:2, [0, 1, 3]] = invert_affine(window)
     to_patch[2, 3] = DEPTH_MARGIN_MM - low[2]
-    turn, shift = to_patch[:, :3].astype(np.float32), to_patch[:, 3].astype(np.float32)
-
-    def place(points: Array) -> Array:
-        return np.asarray(points @ turn.T + shift)
-
-    points = place(figure.points)
+    points = apply_affine(to_patch, figure.points)
     return Framed(
-        vertices=place(figure.vertices),
+        vertices=apply_affine(to_patch, figure.vertices),
         points=points,
         landmarks=points[anatomy.rows],
         pixel_mm=np.diag(window[:, :2]).astype(np.float32),

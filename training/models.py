@@ -1,5 +1,6 @@
 """The two landmark networks: the published regression network (Table 1) and a small heatmap network."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -50,7 +51,7 @@ class Output(NamedTuple):
     covariance: Tensor | None
 
 
-class LandmarkNet(nn.Module):
+class LandmarkNet(nn.Module, ABC):
     """A network from patches (N, C, H, W) float32, a channel for each of its inputs, to landmarks.
 
     inputs: what the channels are, see data.Batch.channels
@@ -70,16 +71,16 @@ class LandmarkNet(nn.Module):
         self.num_landmarks = anatomy.num_landmarks
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
 
+    @abstractmethod
     def forward(self, images: Tensor) -> Output:
         """The Output for images (N, C, H, W) float32."""
-        raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Output:
         return cast(Output, super().__call__(images))
 
+    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
         """The parameters of the last layers: those that learn when the features are kept as pre-trained."""
-        raise NotImplementedError
 
 
 def build_model(recipe: ModelRecipe, anatomy: Anatomy) -> LandmarkNet:

@@ -4,12 +4,13 @@ Points are (x, y) with pixel centres at +0.5; arrays are (row, col); sizes (heig
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class PatchMap:
         return apply_affine(invert_affine(self.to_patient), np.asarray(patient, np.float64))
 
 
-def apply_affine(affine: Matrix, points: Matrix) -> Matrix:
+def apply_affine(affine: NDArray[Real], points: NDArray[Real]) -> NDArray[Real]:
     """Points (N, d) under an affine (d, d + 1)."""
     return np.asarray(points @ affine[:, :-1].T + affine[:, -1])
 

@@ -159,6 +159,8 @@ def main() -> None:
     options.add_argument("--plain", type=int, default=64, help="images of the plain loop")
     options.add_argument("--memory", type=int, help="images of the memory run; default: none")
     arguments = options.parse_args()
+    if arguments.memory is not None and arguments.memory < 10 * GROUP:
+        options.error(f"--memory {arguments.memory} is too few; give {10 * GROUP} or more")
     os.sched_setaffinity(0, {arguments.core})
     recipe = resolve(arguments.anatomy, []).render
     assert recipe is not None

@@ -9,18 +9,8 @@ import pytest
 
 @pytest.mark.slow
 def test_stages_add_up_and_ratios_are_of_this_run() -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.render",
-        "hand",
-        "--count",
-        "32",
-        "--plain",
-        "2",
-        "--memory",
-        "320",
-    ]
+    arguments = ["hand", "--count", "32", "--plain", "2", "--memory", "320"]
+    command = [sys.executable, "-m", "tests.benchmarks.render", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     rate, stages = report["end_to_end"]["images_per_s"], report["end_to_end"]["ms_per_image"]
