@@ -28,6 +28,9 @@ class Fixed(LandmarkNet):
         covariance = torch.eye(2) * self.sigma**2
         return Output(self.points.expand(len(images), 5, 2), covariance.expand(len(images), 5, 2, 2))
 
+    def head_parameters(self):
+        return []
+
 
 def hand_image(spacing: float | None) -> Image:
     pixels = np.pad(unpack_silhouettes(toy_samples(1, 1).packed, HAND.size)[0], 20).astype(np.float32)
