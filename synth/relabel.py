@@ -12,7 +12,7 @@ from synth.domain.anatomy import Anatomy
 from synth.domain.patch import Crop
 from synth.domain.schema import from_table, unpack_silhouettes, with_labels
 from synth.domain.shards import Manifest, Shard, read_shard_entry, read_table, recipe_hash, write_table
-from synth.figure import Framed, figure_of, frame_figure
+from synth.figure import Framed, figures_of, frame_figure
 from synth.mesh import Parameters
 from synth.template import Template, load_template
 from synth.worker import ShardJob, is_done, visibilities
@@ -100,7 +100,7 @@ def _framed(work: Relabelling, anatomy: Anatomy, rows: list[Parameters]) -> list
     crop = Crop(**work.manifest.recipe["crop"])
     template = _template(anatomy.base)
     try:
-        return [frame_figure(crop, figure_of(anatomy, template, row), anatomy) for row in rows]
+        return [frame_figure(crop, figure, anatomy) for figure in figures_of(anatomy, template, rows)]
     except KeyError as error:
         raise ValueError(
             f"{work.uri} stores no parameter {error}: it was made by another version; render it again"

@@ -23,7 +23,7 @@ from synth.blender import serve
 from synth.domain.anatomy import OUTSIDE, Anatomy, anatomy_named, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import Shard, read_shard_entry, recipe_hash, write_shard
-from synth.figure import GROUP, Framed, RenderRecipe, draw, joint_names, parameter_names, template_of
+from synth.figure import GROUP, Framed, RenderRecipe, draw_several, joint_names, parameter_names, template_of
 from synth.ledger import ATTEMPTS, GivenUp, begin, close, record
 
 START_TIMEOUT_S = 120.0
@@ -201,7 +201,7 @@ class ShardWorker:
         """
         ids = np.arange(job.first_id, job.first_id + job.rows)
         whole = range(job.first_id, job.first_id + -(-job.rows // GROUP) * GROUP)
-        framed = [draw(self._recipe, self._template, self._seed, sample_id) for sample_id in whole]
+        framed = draw_several(self._recipe, self._template, self._seed, whole)
         depth_mm, reasons = [], {}
         for start in range(0, len(framed), GROUP):
             rendered, failed = self._render(framed[start : start + GROUP], job.first_id + start)

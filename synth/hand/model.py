@@ -34,9 +34,9 @@ def hand_of(template: Template, parameters: Parameters) -> Posed:
 
 def _view(angles: Parameters) -> NDArray[np.float64]:
     """(3, 3) from hand axes in metres to viewing millimetres: the back of the hand towards the viewer, fingers up."""
-    turn, lean, nod = (np.deg2rad(angles[name]) for name in ("rotation", "tilt_up", "tilt_side"))
-    rotation = about([0, 0, 1], turn) @ about([0, 1, 0], lean) @ about([1, 0, 0], nod)
-    return np.asarray(1000 * rotation @ np.diag([1.0, -1.0, -1.0]), np.float64)
+    degrees = np.array([angles[name] for name in ("rotation", "tilt_up", "tilt_side")])
+    turn, lean, nod = about(np.eye(3)[::-1], np.deg2rad(degrees))  # about z, y and x
+    return np.asarray(1000 * turn @ lean @ nod @ np.diag([1.0, -1.0, -1.0]), np.float64)
 
 
 def cut_plane(

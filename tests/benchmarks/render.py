@@ -28,7 +28,7 @@ import synth.figure
 import synth.worker
 from pipelines.cli import resolve
 from synth.domain.anatomy import anatomy_named
-from synth.figure import GROUP, RenderRecipe, draw, template_of
+from synth.figure import GROUP, RenderRecipe, draw_several, template_of
 from synth.worker import Blender, ShardJob, ShardWorker
 from tests.benchmarks.surroundings import surroundings
 
@@ -37,7 +37,7 @@ SEED = 20
 # stage: the functions it is spent in, as (owner, name); `pose` holds `shape`, which is subtracted
 STAGES: dict[str, tuple[Any, str]] = {
     "shape": (synth.figure, "sample_person"),
-    "pose": (synth.figure, "sample_figure"),
+    "pose": (synth.figure, "sample_figures"),
     "frame": (synth.figure, "frame_figure"),
     "blender": (Blender, "isolate"),
     "label": (ShardWorker, "_label"),
@@ -166,7 +166,7 @@ def main() -> None:
     assert recipe is not None
     with threadpool_limits(1):
         template = template_of(recipe)
-        vertices = np.stack([draw(recipe, template, SEED, i).vertices for i in range(256)])
+        vertices = np.stack([framed.vertices for framed in draw_several(recipe, template, SEED, range(256))])
         found = end_to_end(recipe, arguments.count)
         alone = rates(recipe, vertices, arguments.plain)
         report: dict[str, Any] = {
