@@ -5,7 +5,7 @@ for every shape. All arrays have leading axes (bodies, limbs) over which each fu
 itself: an item's bits do not depend on the others.
 """
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -72,8 +72,8 @@ def rows_of(record: Record, rows: Rows | int) -> Record:
     elif isinstance(record, dict):
         chosen = {name: rows_of(value, rows) for name, value in record.items()}
     else:
-        assert is_dataclass(record) and not isinstance(record, type)
-        chosen = replace(record, **{field.name: rows_of(getattr(record, field.name), rows) for field in fields(record)})
+        make: Any = type(record)
+        chosen = make(**{name: rows_of(value, rows) for name, value in vars(record).items()})
     result: Record = chosen
     return result
 

@@ -1,4 +1,4 @@
-"""The pose parameters of several bodies as arrays, angles in radians."""
+"""The pose parameters of several bodies as arrays, angles in radians. Limbs are rows, as in rig.py."""
 
 from collections.abc import Sequence
 
@@ -8,32 +8,40 @@ from synth.body.surface import SIDES
 from synth.mesh import Parameters
 from synth.skeleton import Vector
 
-# Of the whole body, and of its left and right side; `arm_place`, `leg_place` and *_above are codes (arms.py, legs.py)
-WHOLE = ("head_turn", "head_flexion", "head_tilt", "bend", "roll", "yaw")
-BOTH = ("hand_above", "leg_place", "leg_above", "heels", "heels_aside")
-SIDED = (
-    "arm_place", "clavicle", "protraction", "curl", "arm_abduction", "elbow", "arm_plane", "arm_reach", "pronation",
-    "wrist_flexion", "wrist_deviation", "arm_rise", "knee", "hip_rotation", "foot",
+TRUNK = ("head_turn", "head_flexion", "head_tilt", "bend", "roll", "yaw")
+ARMS = (
+    "arm_place", "clavicle", "protraction", "curl", "arm_abduction", "elbow", "arm_plane", "arm_reach", "arm_rise",
+    "pronation", "wrist_flexion", "wrist_deviation",
 )  # fmt: skip
-PLAIN = ("arm_place", "arm_rise", "arm_reach", *BOTH)  # not in degrees
+LEGS = ("knee", "hip_rotation", "foot")
+PLAIN = ("arm_place", "arm_reach", "arm_rise")  # of ARMS, those that are not in degrees
 
 Angles = dict[str, Vector]
 
 
 def trunk_angles(bodies: Sequence[Parameters]) -> Angles:
-    """WHOLE by name: (N,) rad."""
-    values = np.array([[body[name] for name in WHOLE] for body in bodies])
-    return dict(zip(WHOLE, np.deg2rad(values.T), strict=True))
+    """TRUNK by name: (N,) rad."""
+    values = np.array([[body[name] for name in TRUNK] for body in bodies])
+    return dict(zip(TRUNK, np.deg2rad(values.T), strict=True))
 
 
-def limb_angles(bodies: Sequence[Parameters]) -> Angles:
-    """SIDED and BOTH by name: (2 N,), one row per limb (rig.py); in rad but for those of PLAIN."""
-    values = np.array(
-        [
-            [body[f"{name}.{side}"] for name in SIDED] + [body[name] for name in BOTH]
-            for body in bodies
-            for side in SIDES
-        ]
-    )
-    scales = np.array([1.0 if name in PLAIN else np.pi / 180 for name in (*SIDED, *BOTH)])
-    return dict(zip((*SIDED, *BOTH), (values * scales).T.copy(), strict=True))
+def arm_angles(bodies: Sequence[Parameters]) -> Angles:
+    """ARMS and `hand_above` by name: (2 N,) rad but for PLAIN."""
+    angles = _sided(bodies, ARMS) | _shared(bodies, ("hand_above",))
+    return {name: value if name in (*PLAIN, "hand_above") else np.deg2rad(value) for name, value in angles.items()}
+
+
+def leg_angles(bodies: Sequence[Parameters]) -> Angles:
+    """LEGS by name: (2 N,) rad; and as they are what both legs share."""
+    angles = {name: np.deg2rad(value) for name, value in _sided(bodies, LEGS).items()}
+    return angles | _shared(bodies, ("leg_place", "leg_above", "heels", "heels_aside"))
+
+
+def _sided(bodies: Sequence[Parameters], names: tuple[str, ...]) -> Angles:
+    values = np.array([[body[f"{name}.{side}"] for body in bodies for side in SIDES] for name in names])
+    return dict(zip(names, values, strict=True))
+
+
+def _shared(bodies: Sequence[Parameters], names: tuple[str, ...]) -> Angles:
+    values = np.repeat([[body[name] for body in bodies] for name in names], 2, axis=1)
+    return dict(zip(names, values, strict=True))

@@ -34,10 +34,11 @@ def collisions(lying: Lying, bodies: Rows, skeleton: Skeleton, arm_places: Vecto
     flesh = rows_of(lying.flesh, bodies)
     points = flesh.settle(lying.template, points, skeleton.rotations.astype(np.float32), surface.index)
     planes = np.ascontiguousarray(points.swapaxes(1, 2))  # the same layout for one body and for many: the same bits
-    arm, leg = rows_of(lying.arms, 2 * bodies + 1), rows_of(lying.legs, 2 * bodies + 1)
     arm_joints, leg_joints = (skeleton.positions[:, bones_of(lying.template, names)[1]] for names in (ARM, LEG))
-    crossing = _depth_in_rods(planes[..., parts["armL"]], arm_joints, _radii([arm.elbow, arm.wrist], HAND_M))
-    legs = _depth_in_rods(planes[..., parts["legL"]], leg_joints, _radii([leg.knee], FOOT_M))
+    right = 2 * bodies + 1
+    arm_radii = _radii([lying.arms.elbow[right], lying.arms.wrist[right]], HAND_M)
+    crossing = _depth_in_rods(planes[..., parts["armL"]], arm_joints, arm_radii)
+    legs = _depth_in_rods(planes[..., parts["legL"]], leg_joints, _radii([lying.legs.knee[right]], FOOT_M))
     core = slice(0, parts["thighR"].stop)
     depth = np.empty((len(bodies), 2))
     for limb, side in enumerate(SIDES):

@@ -23,7 +23,8 @@ class Couch:
     the chest.
 
     level (N,): y (m) of the couch; half_breadth (N,): of the hips, thighs included (m); middle, hips (N,): x and z (m)
-    of the trunk's midline there; skin (N, S, 3), normals (N, S, 3): of the trunk; front (N, S): where it looks up.
+    of the trunk's midline there; skin (N, 3, S), normals (N, 3, S): of the trunk, coordinates first, since all x, y
+    and z are wanted at a time; front (N, S): where it looks up.
     Methods ask for M places, each on the trunk of one of the `bodies` (M,).
     """
 
@@ -38,7 +39,7 @@ class Couch:
     def breadth(self, bodies: Rows, sign: Vector, height: Vector) -> Vector:
         """(M,) how far (m) the trunk reaches to the side `sign` (M,) around a height (M,); below the hips, as they do;
         -inf above the shoulders."""
-        x, z = self.skin[bodies, :, 0], self.skin[bodies, :, 2]
+        x, z = self.skin[bodies, 0], self.skin[bodies, 2]
         around = np.abs(z - np.maximum(height, z.min(1))[:, None]) < BAND_M
         own = np.where(around, sign[:, None] * x, -np.inf).max(1)
         hips = np.maximum(own, sign * self.middle[bodies] + self.half_breadth[bodies])
@@ -50,10 +51,11 @@ class Couch:
         shares = FOREARM[:, None]
         arms = elbows[:, :, None] * (1 - shares) + wrist[:, None, None] * shares
         flat = arms.reshape(len(arms), -1, 3)
-        skin, normals = self.skin[bodies], self.normals[bodies]
-        nearest = ((skin**2).sum(2)[:, None] - 2 * flat @ skin.swapaxes(1, 2)).argmin(2)
-        row = np.arange(len(flat))[:, None]
-        apart = dot(flat - skin[row, nearest], normals[row, nearest]).reshape(arms.shape[:3])
+        skin = self.skin[bodies]
+        nearest = ((skin**2).sum(1)[:, None] - 2 * flat @ skin).argmin(2)
+        body = bodies[:, None]
+        offset = flat - self.skin[body, :, nearest]
+        apart = dot(offset, self.normals[body, :, nearest]).reshape(arms.shape[:3])
         depth = (radius[:, None, None] * FOREARM_RADII - apart).max(2)
         free = depth < ALLOWED_M
         return np.where(free.any(1), free.argmax(1), depth.argmin(1))
@@ -61,23 +63,26 @@ class Couch:
     def front_path(self, bodies: Rows, top: Vector, share: Vector) -> tuple[Vector, Rows]:
         """(path (M, P, 3), last (M,)): down the front skin from heights `top` (M,) to the thighs, at place `last`; what
         comes after means nothing. share (M,): how far from the midline, to the left, in half breadths."""
-        x, y, z = self.skin[bodies].transpose(2, 0, 1)
+        x, y, z = self.skin[bodies].swapaxes(0, 1)
         front = self.front[bodies]
         low, high = np.where(front, x, np.inf).min(1) + STRIP_M, np.where(front, x, -np.inf).max(1) - STRIP_M
         along = np.minimum(np.maximum(self.middle[bodies] + share * self.half_breadth[bodies], low), high)
         strip = front & (np.abs(x - along[:, None]) < STRIP_M)  # of a trunk bent aside, too
         lowest = np.where(strip, z, np.inf).min(1)
-        steps = np.arange(int(np.ceil((top - lowest) / STEP_M).max()))
-        heights = top[:, None] - STEP_M * steps
-        inside = strip[:, None] & (np.abs(z[:, None] - heights[:, :, None]) < STEP_M)
-        skin = np.where(inside, y[:, None], np.inf).min(2)
+        heights = top[:, None] - STEP_M * np.arange(np.ceil((top - lowest) / STEP_M).max())
+        skin = np.full(heights.shape, np.inf)  # its highest point, -y, within STEP_M of each height
+        arm, point = np.nonzero(strip)
+        step = np.floor((top[arm] - z[arm, point]) / STEP_M).astype(np.intp)
+        for near in (step, step + 1):
+            there = (near >= 0) & (near < heights.shape[1])
+            np.minimum.at(skin, (arm[there], near[there]), y[arm, point][there])
         known = np.isfinite(skin) & (heights > lowest[:, None])
         return _with_thighs(along, skin, heights, known)
 
     def front_normal(self, bodies: Rows, place: Vector) -> Vector:
         """(M, 3) unit normals of the front skin around places (M, 3) on it."""
-        near = self.front[bodies] & (length(self.skin[bodies] - place[:, None]) < NEAR_M)
-        normals = np.where(near[:, :, None], self.normals[bodies], 0.0).sum(1)
+        near = self.front[bodies] & (((self.skin[bodies] - place[:, :, None]) ** 2).sum(1) < NEAR_M**2)
+        normals = np.where(near[:, None], self.normals[bodies], 0.0).sum(2)
         return unit(np.where(near.any(1)[:, None], normals, [0.0, -1.0, 0.0]))
 
 

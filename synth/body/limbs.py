@@ -49,7 +49,7 @@ def _lay_on_couch(lying: Lying, reach: ArmReach, some: Rows, arm: Vector) -> Non
     reach = rows_of(reach, some)
     for _ in range(PASSES):
         if len(some) == 0:
-            break
+            return
         aim = aim_to_couch(reach, lying.couch)
         arm[some] = turned = _turn_arms(reach, aim)
         hand = turned[:, -1, 1, :, None]  # what it adds to y

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.body.angles import limb_angles
+from synth.body.angles import arm_angles, leg_angles
 from synth.body.arms import BELLY, ArmPose, sample_arm, sample_arm_places
 from synth.body.legs import LegPose, sample_leg_place, sample_legs
 from synth.body.limbs import lay_arms, lay_legs
@@ -78,16 +78,16 @@ def lay_limbs(lying: Lying, bodies: Rows, parameters: Sequence[Parameters], draw
 
     Both arms are laid where one's hand may lie on the other's.
     """
-    a = limb_angles(parameters)
+    arm, leg = arm_angles(parameters), leg_angles(parameters)
     limbs = (2 * bodies[:, None] + [0, 1]).ravel()
-    folded = (a["arm_place"].reshape(-1, 2) == BELLY).all(1)
+    folded = (arm["arm_place"].reshape(-1, 2) == BELLY).all(1)
     arms = np.flatnonzero(drawn[:, :2] | (folded & drawn[:, :2].any(1))[:, None])
     legs = np.flatnonzero(np.repeat(drawn[:, 2], 2))
     laid = turned.reshape(-1, *turned.shape[2:]).copy()
     if len(arms):
-        laid[arms, : len(ARM_BONES)] = lay_arms(lying, limbs[arms], rows_of(a, arms))
+        laid[arms, : len(ARM_BONES)] = lay_arms(lying, limbs[arms], rows_of(arm, arms))
     if len(legs):
-        laid[legs, len(ARM_BONES) :] = lay_legs(lying, limbs[legs], rows_of(a, legs))
+        laid[legs, len(ARM_BONES) :] = lay_legs(lying, limbs[legs], rows_of(leg, legs))
     return laid.reshape(turned.shape)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from synth.body.angles import Angles, limb_angles, trunk_angles
+from synth.body.angles import Angles, arm_angles, trunk_angles
 from synth.body.arms import UP
 from synth.body.couch import Couch
 from synth.body.flesh import Flesh, flesh_of
@@ -72,7 +72,7 @@ def lie_down(template: Template, rest: Array, heads: Array, bodies: Sequence[Par
         heads=joints,
         turned=turned,
         spine=skeleton.positions[:, template.bone("spine01")],
-        arms=arm_rigs(template, rest, joints, limb_angles(bodies)["curl"]),
+        arms=arm_rigs(template, rest, joints, arm_angles(bodies)["curl"]),
         legs=leg_rigs(template, rest, joints, hips),
         chest=chest,
         pelvis=pelvis,
@@ -128,8 +128,9 @@ def _find_couch(
     points = surface.pose(rest[:, surface.index], skeleton)
     flesh = flesh_of(template, points, bodies)
     points = flesh.settle(template, points, skeleton.rotations.astype(np.float32), surface.index)
-    normals = surface.face(skeleton) @ chest
-    root = turn(chest.swapaxes(1, 2), skeleton.positions[:, template.bone("root")])
+    to_couch = chest.swapaxes(1, 2)
+    normals = to_couch @ np.ascontiguousarray(surface.face(skeleton).swapaxes(1, 2))
+    root = turn(to_couch, skeleton.positions[:, template.bone("root")])
     thighs = rest[:, surface_of(template, "thigh", "L").index]
     hip = skeleton.heads[:, template.bone("upperleg01.L"), 2]
     upper = thighs[:, :, 2] > hip[:, None] - UPPER_THIGH_M
@@ -138,8 +139,8 @@ def _find_couch(
         half_breadth=np.where(upper, thighs[:, :, 0], -np.inf).max(1).astype(np.float64),
         middle=root[:, 0],
         hips=root[:, 2],
-        skin=points.astype(np.float64, order="C") @ chest,
+        skin=to_couch @ points.swapaxes(1, 2).astype(np.float64, order="C"),
         normals=normals,
-        front=normals[:, :, 1] < FRONT,
+        front=normals[:, 1] < FRONT,
     )
     return couch, flesh
