@@ -26,7 +26,8 @@ def bodies_of(template: Template, bodies: Sequence[Parameters]) -> list[Posed]:
     """The supine bodies with these shape and pose parameters."""
     lying = _lie_down(template, bodies)
     everyone, every = np.arange(len(bodies)), np.ones((len(bodies), len(LIMBS)), bool)
-    return _skinned(lying, settled(lying, everyone, lay_limbs(lying, everyone, bodies, every, _unturned(len(bodies)))))
+    turned = lay_limbs(lying, everyone, bodies, every, _unturned(len(bodies)))
+    return _skinned(lying, settled(lying, everyone, turned))
 
 
 def sample_bodies(
@@ -47,10 +48,9 @@ def sample_bodies(
         places = np.array([[body[f"arm_place.{side}"] for side in SIDES] for body in parameters])
         excess = collisions(lying, bodies, settled(lying, bodies, turned[bodies]), places)
         total = excess[:, _AGAIN].sum(1)
-        better = total < least[bodies]
-        for i in bodies[better]:
-            best[i], best_turned[i] = drawn[i], turned[i]
-        least[bodies[better]] = total[better]
+        for i, depth in zip(bodies, total, strict=True):
+            if depth < least[i]:
+                best[i], best_turned[i], least[i] = drawn[i], turned[i], depth
         bodies, again = bodies[total > 0], excess[total > 0] > 0
         if len(bodies) == 0 or tries_left == 0:
             break
