@@ -1,12 +1,13 @@
 """Shape of a child: statures and masses by growth charts, proportions by the body model's calibrated childhood."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from pydantic import ConfigDict
 
-from synth.body.fit import fit_measures
+from synth.body.fit import Wish, fit_people
 from synth.mesh import Parameters
 from synth.template import Template
 
@@ -40,8 +41,11 @@ class ChildShape:
         if not 2 <= self.age[0] <= self.age[1] <= 16:
             raise ValueError(f"shape.age is {self.age}; allowed: a range within [2, 16] years")
 
-    def sample(self, template: Template, rng: np.random.Generator) -> Parameters:
-        """Phenotypes and factors by name."""
+    def sample(self, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+        """Phenotypes and factors by name, of one person per generator."""
+        return fit_people(template, [self._wish(rng) for rng in rngs])
+
+    def _wish(self, rng: np.random.Generator) -> Wish:
         sex = ("male", "female")[int(rng.random() < 0.5)]
         age = rng.uniform(*self.age)
         stature = np.interp(age, _YEARS, _STATURES[sex]) * (1 + _STATURE_SPREAD * np.clip(rng.normal(), -2.5, 2.5))
@@ -56,4 +60,4 @@ class ChildShape:
             "height": float(np.clip(rng.normal(0.4, 0.1), 0, 1)),
             "proportions": float(np.clip(rng.normal(0.5, 0.2), 0, 1)),
         }
-        return drawn | fit_measures(template, drawn, float(stature), float(bmi * stature**2), None)
+        return Wish(shape=drawn, tall=float(stature), mass=float(bmi * stature**2))
