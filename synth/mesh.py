@@ -91,7 +91,11 @@ def skin(
     transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).astype(np.float32).reshape(-1, 12)
     chosen = template.sparse_weights if weights is None else weights
     blended = (chosen @ transforms).reshape(-1, 3, 4)
-    return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
+    posed = np.einsum(
+        "vab,bv->av", blended[:, :, :3], vertices.T, order="C"
+    )  # x, y and z apart, as settling wants them
+    posed += blended[:, :, 3].T
+    return np.asarray(posed.T, np.float32)
 
 
 def _interpolation(value: float, anchors: tuple[float, ...]) -> NDArray[np.float64]:
