@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import ConfigDict
 
+from synth.body.anthropometry import cut
 from synth.body.fit import Wish, fit_people
 from synth.mesh import Parameters
 from synth.template import Template
@@ -48,16 +49,16 @@ class ChildShape:
     def _wish(self, rng: np.random.Generator) -> Wish:
         sex = ("male", "female")[int(rng.random() < 0.5)]
         age = rng.uniform(*self.age)
-        stature = np.interp(age, _YEARS, _STATURES[sex]) * (1 + _STATURE_SPREAD * np.clip(rng.normal(), -2.5, 2.5))
-        heavier = np.clip(rng.normal(), -2, 2.5) * np.interp(age, *_BMI_SPREADS)
+        stature = np.interp(age, _YEARS, _STATURES[sex]) * (1 + _STATURE_SPREAD * cut(rng.normal(), -2.5, 2.5))
+        heavier = cut(rng.normal(), -2.0, 2.5) * float(np.interp(age, *_BMI_SPREADS))
         bmi = np.interp(age, _YEARS, _BMIS[sex]) * np.exp(heavier * (2 if heavier > 0 else 1))
         offset = 0.25 * rng.random()
         drawn = {
             "gender": 1 - offset if sex == "female" else offset,
             "age": float(np.interp(age, *_MODEL_AGES)),
-            "muscle": float(np.clip(rng.normal(0.45, 0.12), 0, 1)),
-            "weight": float(np.clip(0.5 + 1.2 * heavier, 0, 1)),
-            "height": float(np.clip(rng.normal(0.4, 0.1), 0, 1)),
-            "proportions": float(np.clip(rng.normal(0.5, 0.2), 0, 1)),
+            "muscle": cut(rng.normal(0.45, 0.12), 0.0, 1.0),
+            "weight": cut(0.5 + 1.2 * heavier, 0.0, 1.0),
+            "height": cut(rng.normal(0.4, 0.1), 0.0, 1.0),
+            "proportions": cut(rng.normal(0.5, 0.2), 0.0, 1.0),
         }
         return Wish(shape=drawn, tall=float(stature), mass=float(bmi * stature**2))

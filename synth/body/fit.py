@@ -78,9 +78,10 @@ def coarse_of(template: Template) -> Coarse:
 def volume(template: Template, vertices: Array) -> Vector:
     """(...) volumes in cubic metres of closed meshes (..., V, 3)."""
     axes = np.ascontiguousarray(np.moveaxis(vertices, -1, 0), np.float64)
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = (axes.take(corner, -1) for corner in template.triangles.T)
-    parts = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
-    return np.asarray(parts.sum(-1) / 6)
+    a, b, c = (axes.take(corner, -1) for corner in template.triangles.T)
+    height = a[2] + b[2] + c[2]
+    b, c = b[:2] - a[:2], c[:2] - a[:2]
+    return np.asarray(((b[0] * c[1] - b[1] * c[0]) * height).sum(-1) / 6)  # prisms between the triangles and z = 0
 
 
 def stature(plan: Plan, vertices: Array) -> Vector:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import ConfigDict
 
-from synth.body.anthropometry import STATURE, sample_measures
+from synth.body.anthropometry import STATURE, cut, sample_measures
 from synth.body.fit import Wish, fit_people
 from synth.mesh import Parameters
 from synth.template import Template
@@ -51,9 +51,9 @@ class BodyShape:
         offset = rng.random() * self.gender_spread
         drawn = {"gender": 1 - offset if female else offset, "age": rng.uniform(*self.age)}
         for name in ("muscle", "weight", "height", "proportions"):
-            drawn[name] = float(np.clip(rng.normal(*getattr(self, name)), 0, 1))
+            drawn[name] = cut(rng.normal(*getattr(self, name)), 0.0, 1.0)
         for change in template.changes:
-            drawn[change] = float(np.clip(rng.normal(0, self.changes), -1, 1))
+            drawn[change] = cut(rng.normal(0, self.changes), -1.0, 1.0)
         return drawn
 
 
@@ -91,8 +91,8 @@ class AdultShape:
         sex = ("male", "female")[int(rng.random() < 0.5)]
         age = rng.uniform(*self.age)
         mean, deviation = STATURE[sex]
-        stature = mean + deviation * np.clip(rng.normal(), -2.8, 2.8) - 0.0012 * max(age - 45, 0)
-        usual = float(np.clip(self.usual_bmi[0] * np.exp(rng.normal(0, self.usual_bmi[1])), *self.bmi))
+        stature = mean + deviation * cut(rng.normal(), -2.8, 2.8) - 0.0012 * max(age - 45, 0)
+        usual = cut(self.usual_bmi[0] * np.exp(rng.normal(0, self.usual_bmi[1])), *self.bmi)
         wide = rng.uniform(*self.bmi)
         return wish_adult(sex, age, stature, wide if rng.random() < self.any_bmi else usual, rng)
 
@@ -115,8 +115,8 @@ def wish_adult(sex: str, age: float, stature: float, bmi: float, rng: np.random.
         "height": (stature - _SHORTEST[sex]) / 1.09 + rng.normal(0, 0.05),
         "proportions": rng.normal(0.5, 0.15),
     }
-    drawn = {name: float(np.clip(value, 0, 1)) for name, value in drawn.items()}
+    drawn = {name: cut(value, 0.0, 1.0) for name, value in drawn.items()}
     for change in ("head-scale-horiz", "head-scale-vert", "measure-thigh-circ"):
-        drawn[change] = float(np.clip(rng.normal(0, 0.25), -1, 1))
-    drawn["stomach-pregnant"] = float(np.clip(rng.normal(0.02 * (bmi - 27), 0.15), -0.3, 0.6))  # a belly, not a child
+        drawn[change] = cut(rng.normal(0, 0.25), -1.0, 1.0)
+    drawn["stomach-pregnant"] = cut(rng.normal(0.02 * (bmi - 27), 0.15), -0.3, 0.6)  # a belly, not a child
     return Wish(shape=drawn, tall=stature, mass=bmi * stature**2, measures=wanted)
