@@ -1,13 +1,14 @@
 """Rest points of people, mixed from those of extreme people: what synth.mesh.rest_mesh gives, with a third of its work.
 
 Between two anchors the body model is linear in each phenotype, and height and proportions do not act on each other. So
-a person is a weighted mean of 16 extreme people - each sex, two ages, two grades of muscle and of weight - and of what
-height and proportions add to each: 48 rows of a table, where the model's own shapes are 164.
+a person is a weighted mean of 16 extreme people (both sexes, two ages, two grades of muscle, two of weight), to each of
+whom height and proportions add their part: 48 rows of a table, where the model has 136 shapes for its phenotypes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,14 @@ _BLOCK = 2 * 2 * _EACH  # rows of one grade of muscle and of weight: both sexes,
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # compared by identity, so that its tables can be kept
 class Blend:
-    """Some points of a template. index (Q,): which of its V vertices and then its J joints; side (Q,): signs for x."""
+    """Q points of a template. index (Q,): into its V vertices followed by its J joints; side (Q,): what x is times."""
 
     template: Template
     index: NDArray[np.intp]
     side: Array
 
     def rest(self, people: Sequence[Parameters]) -> Array:
-        """(N, 3, Q) float32 x, y, z in metres of the points of N people at rest; no one's depend on who else is asked.
+        """(N, 3, Q) float32 x, y, z in metres of the points of N people at rest; nobody's depend on the others.
 
         People are synth.mesh.PHENOTYPES and local changes by name; a phenotype that is not given is 0.5, a change 0.
         """
@@ -72,19 +73,12 @@ def _times(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[n
 @lru_cache(maxsize=16)
 def _extremes(blend: Blend, age: int) -> Array:
     """(3, 3 * _BLOCK, 3 Q) points of extreme people of two neighbouring ages; rows by muscle, then weight, sex, age."""
-    ages = ANCHORS["age"][age : age + 2]
     rows = []
-    for muscle in ANCHORS["muscle"]:
-        for weight in ANCHORS["weight"]:
-            for gender in ANCHORS["gender"]:
-                for years in ages:
-                    person = {"muscle": muscle, "weight": weight, "gender": gender, "age": years}
-                    plain = coefficients(blend.template, person | {"height": 0.0, "proportions": 0.0})
-                    rows.append(plain)
-                    for name in _ADDED:
-                        other = dict.fromkeys(_ADDED, 0.0) | {name: 1.0}
-                        rows.append(coefficients(blend.template, person | other) - plain)
-    table = _mixed(blend, np.array(rows))
+    for extreme in product(*(ANCHORS[name] for name in _MIXED[:-1]), ANCHORS["age"][age : age + 2]):
+        person = dict(zip(_MIXED, extreme, strict=True)) | dict.fromkeys(_ADDED, 0.0)
+        rows.append(coefficients(blend.template, person))
+        rows += [coefficients(blend.template, person | {name: 1.0}) - rows[-1] for name in _ADDED]
+    table = _moved(blend, np.array(rows))
     base = np.concatenate([blend.template.vertices, blend.template.heads])[blend.index]
     table[::_EACH] += (base * np.stack([blend.side, *np.ones((2, len(base)))], axis=1)).T.ravel()
     return table.astype(np.float32).reshape(3, 3 * _BLOCK, -1)
@@ -96,17 +90,13 @@ def _changes(blend: Blend, names: tuple[str, ...]) -> Array:
     changes, count = blend.template.changes, len(blend.template.shapes)
     first = count - 2 * len(changes)
     rows = [first + 2 * changes.index(name) + direction for name in names for direction in (0, 1)]
-    return _mixed(blend, np.eye(count)[rows]).astype(np.float32)
+    return _moved(blend, np.eye(count)[rows]).astype(np.float32)
 
 
-def _mixed(blend: Blend, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def _moved(blend: Blend, rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(R, 3 Q) what rows (R, B) of coefficients move the points by, folded."""
-    template = blend.template
-    shapes = (
-        np.concatenate([template.shapes, template.head_shapes], axis=1)[:, blend.index]
-        .transpose(0, 2, 1)
-        .astype(np.float64)
-    )
+    shapes = np.concatenate([blend.template.shapes, blend.template.head_shapes], axis=1)[:, blend.index]
+    shapes = shapes.transpose(0, 2, 1).astype(np.float64)
     shapes[:, 0] *= blend.side
     with threadpool_limits(1):  # a table's bits must not depend on who asks first
-        return rows @ shapes.reshape(len(shapes), -1)
+        return np.asarray(rows @ shapes.reshape(len(shapes), -1))

@@ -103,7 +103,7 @@ def _mirrored(template: Template, *shares: Array) -> tuple[Indices, Indices]:
 
 
 def _stiff(template: Template) -> NDArray[np.bool_]:
-    """(P,) points of trunk and head that never widen: joints, and the skin of the head."""
+    """(P,) which points of trunk and head never widen: joints, and the skin of the head."""
     middle, heads = rest_mesh(template, {"age": 0.75})
     head = middle[:, 2] > heads[plan_of(template).bones["skull"], 2] + _HEAD_M
     return np.concatenate([head, np.ones(len(heads), bool)])
