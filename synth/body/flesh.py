@@ -40,9 +40,9 @@ class Flesh:
         """(N, 3) posed vertices as they lie on the couch; index (N,): which of the template's they are (None: all)."""
         if self.amount == 0:
             return vertices
-        masks, bones, normals = _masks(template), template.dominant, vertex_normals(template)
+        masks, bones, normals = _masks(template), template.dominant, _normals(template)
         if index is not None:
-            masks, bones, normals = masks.take(index, 1), bones.take(index), normals.take(index, 0)
+            masks, bones, normals = masks.take(index, 1), bones.take(index), normals.take(index, 1)
         abdomen, backwards, sideways = masks
         lost = np.float32(self.belly) * abdomen
         breasts = np.float32(self.breasts)
@@ -54,8 +54,8 @@ class Flesh:
         height = np.float32(self.level) - y
         bulge = np.float32(self.amount * BULGE_M) * np.exp(-np.square(height / np.float32(BULGE_HEIGHT_M) - 1))
         near = np.flatnonzero(bulge > 1e-5)
-        turned = rotations[:, ::2].take(bones.take(near), 0)  # what they do to x and z
-        outwards = np.einsum("nab,nb->an", turned, normals.take(near, 0)) * bulge.take(near)
+        turned = rotations[:, ::2].reshape(-1, 6).T.take(bones.take(near), 1)  # what they do to x and z
+        outwards = (turned.reshape(2, 3, -1) * normals.take(near, 1)).sum(1) * bulge.take(near)
         x[near] += outwards[0]
         z[near] += outwards[1]
         rounding = np.float32(2 * ROUNDING_M * self.amount)
@@ -76,6 +76,12 @@ def flesh_of(template: Template, trunk: Array, parameters: dict[str, float]) -> 
         breasts=amount * parameters.get("gender", 0.5),
         middle=(low[:2] + high[:2]).astype(np.float64) / 2,
     )
+
+
+@cache
+def _normals(template: Template) -> Array:
+    """(3, V) x, y and z of the outward unit normals of the model at rest."""
+    return np.ascontiguousarray(vertex_normals(template).T)
 
 
 @cache
