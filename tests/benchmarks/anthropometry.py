@@ -5,7 +5,7 @@
 Each synthetic person gets sex, age, stature and BMI of a survey person drawn at random, since the survey's soldiers
 are younger and leaner than patients; all else is the generator's. Measured by synth.body.fit.measure
 on the rest mesh, which stands with arms and legs apart. Stature bands are terciles of the real people of each sex.
-Half a minute for 6,000 people on one core.
+Three seconds for 3,000 people on one core, more on a busy one.
 The survey is development data and no part of this repository: without --data, $SYNTHMARK_ANTHROPOMETRY or
 ../shared/data/adult_anthropometry.csv is taken.
 """
