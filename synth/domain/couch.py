@@ -62,7 +62,7 @@ def find_couch(slices: Iterable[Mask], spacing_mm: tuple[float, float, float]) -
     walls = np.stack([_walls(share, faint, (sy, sx)) for share in shares])
     common = walls.mean(0) >= COMMON
     for own in walls:
-        own[:] = ndimage.binary_dilation(own | common, np.ones((3, 3)))
+        own[:] = _grown(own | common, (1, 1))
     return Couch(walls=np.asarray(walls, bool), block=block)
 
 
@@ -70,31 +70,39 @@ def _walls(share: NDArray[np.float32], faint: Mask, spacing: tuple[float, float]
     """(Y, X) bool: the couch in a window: faint walls, and others by the share of slices in which a place is tissue."""
     alike = share >= ALIKE
     thin = _thin(alike, spacing) | faint
-    bridge = np.ones([2 * int(np.ceil(BRIDGE_MM / s)) + 1 for s in spacing], bool)
-    labels, count = ndimage.label(ndimage.binary_dilation(thin, bridge), np.ones((3, 3)))
+    rows, cols = (int(np.ceil(BRIDGE_MM / s)) for s in spacing)
+    labels, count = ndimage.label(_grown(thin, (rows, cols)), np.ones((3, 3)))
     labels *= thin
     boxes = ndimage.find_objects(labels)
     walls = np.zeros_like(thin)
     for part in sorted(range(count), key=lambda i: -boxes[i][0].stop):  # from the back
-        rows, cols = boxes[part]
-        own = labels[rows, cols] == part + 1
-        long = np.hypot((rows.stop - rows.start) * spacing[0], (cols.stop - cols.start) * spacing[1])
-        columns = np.arange(cols.start, cols.stop)[own.any(0)]
-        last = rows.stop - 1 - own[::-1].argmax(0)[own.any(0)]  # its hindmost row in each of these columns
+        down, across = boxes[part]
+        own = labels[down, across] == part + 1
+        long = np.hypot((down.stop - down.start) * spacing[0], (across.stop - across.start) * spacing[1])
+        columns = np.arange(across.start, across.stop)[own.any(0)]
+        last = down.stop - 1 - own[::-1].argmax(0)[own.any(0)]  # its hindmost row in each of these columns
         behind = last + EDGE
         ends = behind >= len(share)
         ends |= share[np.minimum(behind, len(share) - 1), columns] < 1 - ALIKE
         hidden = (alike[:, columns] & (np.arange(len(share))[:, None] > last)).any(0)
         if long >= LONG_MM and ends.mean() > 0.5 and hidden.mean() < 0.5:
-            walls[rows, cols] |= own
-            alike[rows, cols] &= ~own
+            walls[down, across] |= own
+            alike[down, across] &= ~own
     return walls
 
 
 def _thin(mask: Mask, spacing: tuple[float, float]) -> Mask:
     """The mask's thin parts, but not the corners of its thick ones."""
     thick = _opened(mask, THIN_MM / 2, spacing)
-    return np.asarray(mask & ~ndimage.binary_dilation(thick, np.ones((3, 3))), bool)
+    return np.asarray(mask & ~_grown(thick, (1, 1)))
+
+
+def _grown(mask: Mask, by: tuple[int, int]) -> Mask:
+    """The mask dilated by a rectangle of so many rows and columns to each side."""
+    grown = mask.view(np.uint8)
+    for axis, steps in enumerate(by):
+        grown = ndimage.maximum_filter1d(grown, 2 * steps + 1, axis)
+    return np.asarray(grown.view(bool))
 
 
 def _opened(mask: Mask, radius_mm: float, spacing: tuple[float, float]) -> Mask:

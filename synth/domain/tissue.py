@@ -52,8 +52,9 @@ def largest_piece(tissue: Tissue, spacing_mm: tuple[float, float, float]) -> Tis
     x, y, z = (max(1, round(COARSE_MM / s)) for s in spacing_mm)
     coarse: list[Mask] = []
     for k, part in enumerate(tissue):
-        rows = np.logical_or.reduceat(part, np.arange(0, part.shape[0], y), 0)
-        blocks = np.logical_or.reduceat(rows, np.arange(0, part.shape[1], x), 1)
+        padded = np.pad(part, [(0, -part.shape[0] % y), (0, -part.shape[1] % x)])
+        rows = padded.reshape(-1, y, padded.shape[1]).any(1)
+        blocks = rows.reshape(len(rows), -1, x).any(2)
         if k % z:
             coarse[-1] |= blocks
         else:
