@@ -2,7 +2,7 @@
 """Place landmarks on new scans: 3D Slicer markups, overlays, a table, and a record of what was used.
 
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
-  python pipelines/predict.py --model models:/synthmark-body/1 --couch accumulate --out /data/predicted ct_folder/
+  python pipelines/predict.py --model models:/synthmark-body/1 --out /data/predicted ct_folder/
 
 INPUT: 2D images or volumes, or folders of them, or a folder with one DICOM series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
@@ -38,7 +38,12 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
     options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
     options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    options.add_argument(
+        "--couch",
+        choices=("auto", "fit", "accumulate", "none"),
+        default="auto",
+        help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
+    )
     given = options.parse_args(argv)
     try:
         settings = ImportSettings(

@@ -2,7 +2,7 @@
 """Import labelled scans into a study: silhouettes, depth and landmarks in the patch that networks see.
 
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
-  python pipelines/study.py body --images ct/ --landmarks landmarks.csv --couch accumulate --out s3://bucket/study
+  python pipelines/study.py body --images ct/ --landmarks landmarks.csv --out s3://bucket/study
 
 Images are 2D (PNG, JPEG, MHA) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder of images stands
 for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
@@ -37,7 +37,12 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
     options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
     options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    options.add_argument(
+        "--couch",
+        choices=("auto", "fit", "accumulate", "none"),
+        default="auto",
+        help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
+    )
     options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
     given = options.parse_args(argv)
     try:

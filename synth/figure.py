@@ -85,12 +85,18 @@ class Figure:
     parameters: Parameters
 
 
+def sample_people(recipe: RenderRecipe, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+    """The shape parameters of subjects drawn from the recipe, one per generator; each as if it were alone."""
+    if recipe.hand is not None:
+        shape = recipe.hand.shape
+        return [stored(sample_hand_shape(shape, template.changes, rng)) for rng in rngs]
+    assert recipe.body is not None
+    return [stored(person) for person in recipe.body.shape.sample(template, rngs)]
+
+
 def sample_person(recipe: RenderRecipe, template: Template, rng: np.random.Generator) -> Parameters:
     """The shape parameters of a subject drawn from the recipe."""
-    if recipe.hand is not None:
-        return stored(sample_hand_shape(recipe.hand.shape, template.changes, rng))
-    assert recipe.body is not None
-    return stored(recipe.body.shape.sample(template, rng))
+    return sample_people(recipe, template, [rng])[0]
 
 
 def sample_pose(recipe: RenderRecipe, rng: np.random.Generator) -> Parameters:
@@ -120,7 +126,7 @@ def sample_figures(
     bits whichever others are drawn beside it; bodies take less time several at once.
     """
     if people is None:
-        people = [sample_person(recipe, template, rng) for rng in rngs]
+        people = sample_people(recipe, template, rngs)
     anatomy = anatomy_named(recipe.anatomy)
     if recipe.body is None:
         drawn = [person | sample_pose(recipe, rng) for person, rng in zip(people, rngs, strict=True)]

@@ -21,7 +21,7 @@ ROUNDING_M = 0.005  # how far from the couch the skin leaves it
 BULGE_M = 0.007  # how far flesh above the couch goes sideways; makes up for the volume that is pressed in
 BULGE_HEIGHT_M = 0.030
 LEAN_BELLY_M = 0.20  # depth of an abdomen that has nothing to lose
-BREAST_M = (0.014, 0.012)  # sideways and backwards
+BREAST_M = (0.014, 0.012)  # sideways and backwards, where a breast is all
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,31 +42,34 @@ class Flesh:
         template's they are (None: all)."""
         if not np.any(self.amount):
             return vertices
-        chosen = slice(None) if index is None else index
-        masks = _masks(template)
-        abdomen, breast = masks[0, chosen], masks[1, chosen]
-        amount, level, belly, breasts = (
-            np.asarray(part, np.float32)[..., None] for part in (self.amount, self.level, self.belly, self.breasts)
-        )
-        middle = np.asarray(self.middle, np.float32)[..., None, :]
-        x, y, z = np.moveaxis(vertices, -1, 0)
-        lost = belly * abdomen
-        y = y - lost * np.minimum(y - middle[..., 1], 0) + breasts * np.float32(BREAST_M[1]) * breast
-        aside = breasts * np.float32(BREAST_M[0]) * breast * _side(template)[chosen]
-        x = x + lost / 2 * (x - middle[..., 0]) + aside
+        masks, bones, normals = _masks(template), template.dominant, _normals(template)
+        if index is not None:
+            masks, bones, normals = masks.take(index, 1), bones.take(index), normals.take(index, 1)
+        abdomen, backwards, sideways = masks
+        lost, breasts, level = _each(self.belly) * abdomen, _each(self.breasts), _each(self.level)
+        x, y, z = np.moveaxis(vertices, -1, 0).copy()
+        y -= lost * np.minimum(y - _each(self.middle[..., 1]), 0)
+        y += breasts * backwards
+        x += lost / 2 * (x - _each(self.middle[..., 0]))
+        x += breasts * sideways
         height = level - y
-        bulge = amount * np.float32(BULGE_M) * np.exp(-((height / np.float32(BULGE_HEIGHT_M) - 1) ** 2))
-        near = np.nonzero(bulge > 1e-5)
-        bones = template.dominant[chosen][near[-1]]
-        outwards = np.einsum("nab,nb->na", rotations[(*near[:-1], bones)], vertex_normals(template)[chosen][near[-1]])
-        x[near] += bulge[near] * outwards[:, 0]
-        z = z.copy()
-        z[near] += bulge[near] * outwards[:, 2]
-        y = level - (height + np.hypot(height, amount * np.float32(2 * ROUNDING_M))) / 2
-        settled = np.stack([x, y, z], axis=-1)
-        if np.all(self.amount):
-            return np.asarray(settled)
-        return np.asarray(np.where(amount[..., None] > 0, settled, vertices))
+        bulge = _each(self.amount * BULGE_M) * np.exp(-np.square(height / np.float32(BULGE_HEIGHT_M) - 1))
+        near = np.flatnonzero(bulge > 1e-5)
+        body, vertex = np.divmod(near, bulge.shape[-1])
+        turned = rotations[..., ::2, :].reshape(-1, 6).T  # what bones do to x and z
+        turned = turned.take(bones.take(vertex) + body * rotations.shape[-3], 1)
+        outwards = (turned.reshape(2, 3, -1) * normals.take(vertex, 1)).sum(1) * bulge.take(near)
+        x.reshape(-1)[near] += outwards[0]
+        z.reshape(-1)[near] += outwards[1]
+        rounding = _each(2 * ROUNDING_M * self.amount)
+        y = level - (height + np.sqrt(height * height + rounding * rounding)) / 2
+        settled = np.moveaxis(np.stack([x, y, z]), 0, -1)
+        return settled if np.all(self.amount) else np.where(_each(self.amount)[..., None] > 0, settled, vertices)
+
+
+def _each(values: NDArray[np.float64]) -> Array:
+    """(..., 1) float32 values of bodies, for all of their vertices."""
+    return np.asarray(values, np.float32)[..., None]
 
 
 def flesh_of(template: Template, trunks: Array, bodies: Sequence[Parameters]) -> Flesh:
@@ -84,16 +87,18 @@ def flesh_of(template: Template, trunks: Array, bodies: Sequence[Parameters]) ->
 
 
 @cache
+def _normals(template: Template) -> Array:
+    """(3, V) x, y and z of the outward unit normals of the model at rest."""
+    return np.ascontiguousarray(vertex_normals(template).T)
+
+
+@cache
 def _masks(template: Template) -> Array:
-    """(2, V) float32 in 0..1, smooth: how much each vertex belongs to the abdomen, and to the breasts."""
+    """(3, V) float32, smooth: 0..1 how much each vertex is abdomen; metres that it goes back, aside with a breast."""
     bones = [template.bone(name) for name in ("spine05", "spine04", "spine03")]
     abdomen = np.clip(template.weights[:, bones].sum(1) * 1.25 - 0.25, 0, 1)
     blend = {cup: coefficients(template, {"gender": 1.0, "age": 2 / 3, "cupsize": cup}) for cup in (0.0, 1.0)}
     grown = np.linalg.norm(np.einsum("b,bvc->vc", blend[1.0] - blend[0.0], template.shapes), axis=1)
-    return np.asarray(np.stack([abdomen, grown / grown.max()]), np.float32)
-
-
-@cache
-def _side(template: Template) -> Array:
-    """(V,) 1 on the left, -1 on the right, going over smoothly at the midline."""
-    return np.asarray(np.tanh(template.vertices[:, 0] / np.float32(0.02)))
+    breast = grown / grown.max()
+    side = np.tanh(template.vertices[:, 0] / np.float32(0.02))  # 1 on the left, going over smoothly at the midline
+    return np.asarray(np.stack([abdomen, BREAST_M[1] * breast, BREAST_M[0] * side * breast]), np.float32)

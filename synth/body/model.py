@@ -10,7 +10,7 @@ import numpy as np
 
 from synth.body.collision import collisions
 from synth.body.pose import LIMB_BONES, LIMBS, BodyPose, lay_limbs, sample_again, sample_body_pose, settled
-from synth.body.proportions import rest_body
+from synth.body.proportions import rest_bodies
 from synth.body.surface import SIDES
 from synth.body.trunk import Lying, lie_down
 from synth.mesh import Parameters, Posed, skin, stored
@@ -61,8 +61,7 @@ def sample_bodies(
 
 
 def _lie_down(template: Template, bodies: Sequence[Parameters]) -> Lying:
-    rests, heads = zip(*(rest_body(template, body) for body in bodies), strict=True)
-    return lie_down(template, np.stack(rests), np.stack(heads), bodies)
+    return lie_down(template, *rest_bodies(template, bodies), bodies)
 
 
 def _unturned(count: int) -> Vector:

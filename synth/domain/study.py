@@ -22,7 +22,7 @@ from synth.domain.patch import (
     sample_nearest,
     silhouette_box,
 )
-from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
+from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.volume import case_name, read, suffix_of
 
@@ -35,12 +35,13 @@ class ImportSettings:
     """How scans are read.
 
     side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
+    couch: as projection.project; "auto": "fit" in a CT of a body, else "none". couch_mm: for "accumulate"
     """
 
     side: Side | None = None
     threshold: float | None = None
     spacing_mm: float | None = None
-    couch: Couch = "none"
+    couch: Couch | Literal["auto"] = "auto"
     couch_mm: float = 12.0
 
     def __post_init__(self) -> None:
@@ -100,7 +101,10 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
     if isinstance(source, Volume):
-        view = project(source, threshold=settings.threshold, couch=settings.couch, couch_mm=settings.couch_mm)
+        couch = settings.couch
+        if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
+            couch = "fit" if anatomy.base == "body" and is_ct(source) else "none"
+        view = project(source, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
     else:
         view = outline(source, threshold=settings.threshold)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]

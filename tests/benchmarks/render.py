@@ -1,17 +1,19 @@
 """Speed of rendering on one core, where the time goes, and how far that is from the limits; prints JSON.
 
-  python -m tests.benchmarks.render hand|body [--count 1024] [--core 0] [--plain 64] [--memory 50000]
+  python -m tests.benchmarks.render hand|body [--count 1024] [--repeats 5] [--core 0] [--memory 50000]
 
-One process, with its Blender child, is pinned to one core. Every figure is an average over the images of this run, and
-ratios compare parts of it. Seen: end to end (sampling to Parquet) and its stages; engines alone, pipe included; bare
-Embree casting the same whole meshes; a plain Cycles loop, one whole figure per render call. --memory N: what the
-Blender child holds after a tenth of N images and after N.
+One process, with its Blender child, is pinned to one core. Every figure is a median over the repeats, every ratio of
+two parts of the same run. Seen: end to end (sampling to Parquet) and its stages; engines alone, pipe included; bare
+Embree casting the same whole meshes; Cycles with one whole figure per render call, as Blender is set (plain) and with
+the settings of the engine "cycles" (tuned). --memory N: what the Blender child holds after a tenth of N images and
+after N.
 """
 
 import argparse
 import json
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from collections import defaultdict
@@ -30,13 +32,14 @@ from pipelines.cli import resolve
 from synth.domain.anatomy import anatomy_named
 from synth.figure import GROUP, RenderRecipe, draw_several, template_of
 from synth.worker import Blender, ShardJob, ShardWorker
+from tests.benchmarks.engines import embree_rate, engine_rate, plain_rate
 from tests.benchmarks.surroundings import surroundings
 
 SEED = 20
 
 # stage: the functions it is spent in, as (owner, name); `pose` holds `shape`, which is subtracted
 STAGES: dict[str, tuple[Any, str]] = {
-    "shape": (synth.figure, "sample_person"),
+    "shape": (synth.figure, "sample_people"),
     "pose": (synth.figure, "sample_figures"),
     "frame": (synth.figure, "frame_figure"),
     "blender": (Blender, "isolate"),
@@ -94,39 +97,37 @@ def end_to_end(recipe: RenderRecipe, count: int) -> dict[str, Any]:
 
 
 def rates(recipe: RenderRecipe, vertices: NDArray[np.float32], plain: int) -> dict[str, float]:
-    """Images per second of each engine alone, pipe included, of bare Embree, and of the plain Cycles loop."""
+    """Images per second of each engine alone, of bare Embree, and of loops with one figure per render call."""
     size, triangles = anatomy_named(recipe.anatomy).size, template_of(recipe).triangles
-    groups = [vertices[start : start + GROUP] for start in range(0, len(vertices), GROUP)]
-    found = {}
-    for name, engine, group, parts in (
-        ("raycast", "raycast", GROUP, groups),
-        ("cycles", "cycles", GROUP, groups),
-        ("plain_cycles_loop", "cycles", 1, list(vertices[:plain, None])),
-    ):
-        blender = Blender(engine, size, vertices.shape[1], triangles, group)
-        blender.render(parts[0])
-        start = time.perf_counter()
-        for part in parts:
-            blender.render(part)
-        found[name] = sum(map(len, parts)) / (time.perf_counter() - start)
-        blender.close()
-    return found | {"embree": embree_rate(vertices, triangles, size)}
+    return {
+        "raycast": engine_rate("raycast", vertices, triangles, size),
+        "cycles": engine_rate("cycles", vertices, triangles, size),
+        "tuned_cycles_loop": engine_rate("cycles", vertices[:plain], triangles, size, group=1),
+        "plain_cycles_loop": plain_rate(vertices[:plain], triangles, size),
+        "embree": embree_rate(vertices, triangles, size),
+    }
 
 
-def embree_rate(vertices: NDArray[np.float32], triangles: NDArray[np.int32], size: tuple[int, int]) -> float:
-    """Images per second of bare Embree: a scene per figure, one ray per pixel centre, distances alone."""
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
+def measure(recipe: RenderRecipe, vertices: NDArray[np.float32], count: int, plain: int) -> dict[str, Any]:
+    """One run of everything but memory, and the ratios within it."""
+    found = end_to_end(recipe, count)
+    alone = rates(recipe, vertices, plain)
+    whole, engine = found["images_per_s"], alone[recipe.engine]
+    ratios = {
+        "end to end over plain Cycles loop": whole / alone["plain_cycles_loop"],
+        "end to end over tuned Cycles loop": whole / alone["tuned_cycles_loop"],
+        "engine over plain Cycles loop": engine / alone["plain_cycles_loop"],
+        "engine over bare Embree": engine / alone["embree"],
+        "end to end over bare Embree": whole / alone["embree"],
+    }
+    return {"end_to_end": found, "alone_images_per_s": alone, "ratios": ratios}
 
-    rows, cols = np.indices(size, np.float32) + np.float32(0.5)
-    origins = np.stack([cols, rows, np.full_like(rows, -1)], -1).reshape(-1, 3)
-    along = np.tile(np.float32([0, 0, 1]), (len(origins), 1))
-    start = time.perf_counter()
-    for figure in vertices:
-        scene = EmbreeScene()
-        TriangleMesh(scene, figure[triangles])
-        scene.run(origins, along, query="DISTANCE")
-    return len(vertices) / (time.perf_counter() - start)
+
+def medians(runs: list[Any]) -> Any:
+    """The median of each figure over runs of the same (nested) names."""
+    if isinstance(runs[0], dict):
+        return {name: medians([run[name] for run in runs]) for name in runs[0]}
+    return statistics.median(runs)
 
 
 def memory(recipe: RenderRecipe, vertices: NDArray[np.float32], images: int) -> dict[str, float]:
@@ -156,7 +157,8 @@ def main() -> None:
     options.add_argument("anatomy", choices=["hand", "body"])
     options.add_argument("--count", type=int, default=1024, help="images of the end-to-end run")
     options.add_argument("--core", type=int, default=0)
-    options.add_argument("--plain", type=int, default=64, help="images of the plain loop")
+    options.add_argument("--plain", type=int, default=64, help="images of the loops with one figure a call")
+    options.add_argument("--repeats", type=int, default=5, help="runs, of which the medians are printed")
     options.add_argument("--memory", type=int, help="images of the memory run; default: none")
     arguments = options.parse_args()
     if arguments.memory is not None and arguments.memory < 10 * GROUP:
@@ -167,20 +169,10 @@ def main() -> None:
     with threadpool_limits(1):
         template = template_of(recipe)
         vertices = np.stack([framed.vertices for framed in draw_several(recipe, template, SEED, range(256))])
-        found = end_to_end(recipe, arguments.count)
-        alone = rates(recipe, vertices, arguments.plain)
-        report: dict[str, Any] = {
-            "anatomy": arguments.anatomy,
-            "triangles": len(template.triangles),
-            "end_to_end": found,
-            "alone_images_per_s": alone,
-            "ratios": {
-                "end_to_end over plain Cycles loop": found["images_per_s"] / alone["plain_cycles_loop"],
-                "engine over plain Cycles loop": alone[recipe.engine] / alone["plain_cycles_loop"],
-                "engine over bare Embree": alone[recipe.engine] / alone["embree"],
-                "end_to_end over bare Embree": found["images_per_s"] / alone["embree"],
-            },
-        }
+        runs = [measure(recipe, vertices, arguments.count, arguments.plain) for _ in range(arguments.repeats)]
+        report = {"anatomy": arguments.anatomy, "triangles": len(template.triangles), "repeats": len(runs)}
+        report |= medians(runs)
+        report["images_per_s_of_each_run"] = [run["end_to_end"]["images_per_s"] for run in runs]
         if arguments.memory:
             report["memory"] = memory(recipe, vertices, arguments.memory)
     print(json.dumps(report | surroundings(), indent=2, default=float))
