@@ -22,7 +22,8 @@ from pipelines.sheet import SHOWN, draw_sheet, sheet_of
 from synth.body.arms import BELLY, DOWN, HIP, UP
 from synth.body.legs import CONTRACTED, CROSSED, REST, STRAIGHT
 from synth.domain.audit import Fault, audit
-from synth.domain.shards import Manifest, filesystem, read_manifest, read_samples, write_bytes
+from synth.domain.shards import Manifest, read_manifest, read_samples
+from synth.domain.storage import filesystem, write_bytes
 from synth.domain.summary import Summary, as_json, summarise
 
 # What the codes of stored parameters mean, for people.

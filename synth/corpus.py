@@ -3,7 +3,8 @@
 import pyarrow.fs as pafs
 
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import Manifest, filesystem, read_shard_entry, stray_files, write_manifest
+from synth.domain.shards import Manifest, read_shard_entry, stray_files, write_manifest
+from synth.domain.storage import filesystem
 from synth.figure import RenderRecipe
 from synth.ledger import close, read_ledger
 from synth.worker import ShardJob, footer_of, is_done

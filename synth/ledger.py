@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from synth.domain.shards import filesystem, write_bytes
+from synth.domain.storage import filesystem, write_bytes
 
 ATTEMPTS = 3
 

@@ -15,7 +15,6 @@ from synth.domain.shards import (
     UNREADABLE,
     Manifest,
     Shard,
-    filesystem,
     read_shard_entry,
     read_table,
     recipe_hash,
@@ -23,6 +22,7 @@ from synth.domain.shards import (
     shard_name,
     stray_files,
 )
+from synth.domain.storage import filesystem
 
 _PREFIX, _OWN = "synthmark.", "synthmark.content_hash"  # of footer keys; the one that differs between sound shards
 

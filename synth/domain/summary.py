@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
 from synth.domain.schema import Samples, from_table, unpack_silhouettes
-from synth.domain.shards import Manifest, Shard, filesystem, read_table
+from synth.domain.shards import Manifest, Shard, read_table
+from synth.domain.storage import filesystem
 
 Floats = NDArray[np.float32]
 SUMMARISED = 16384  # samples: shares are then known to ± 0.4 % (one deviation), quantiles of 0.5 % to ± 0.06 %

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 import pipelines.render
 import synth.worker
 from synth.domain.anatomy import HAND, OUTSIDE, anatomy_named
-from synth.domain.shards import has_files, read_manifest, read_samples, shard_fault
+from synth.domain.shards import read_manifest, read_samples, shard_fault
+from synth.domain.storage import has_files
 from synth.figure import draw, figure_of, template_of
 from synth.ledger import GivenUp, begin, ledger_name, read_ledger
 from synth.relabel import Relabelling, relabel_shard

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-import synth.domain.shards
+import synth.domain.storage
 from synth.corpus import collect, missing_jobs
-from synth.domain.shards import filesystem, read_shard_entry, write_bytes
+from synth.domain.shards import read_shard_entry
+from synth.domain.storage import filesystem, write_bytes
 from synth.worker import plan_shards
 from tests.faults.processes import kill, wait_for
 from tests.faults.undisturbed import SEED, check_dataset, recipe, render_plainly, undisturbed
@@ -123,7 +124,7 @@ def test_an_interrupted_upload_keeps_what_was_there(store: tuple[str, Path], mon
     write_bytes(uri, "shard-00000.parquet", b"old and whole")
     fs, base = filesystem(uri)
     with monkeypatch.context() as patched:
-        patched.setattr(synth.domain.shards, "filesystem", lambda _: (_Cut(fs), base))
+        patched.setattr(synth.domain.storage, "filesystem", lambda _: (_Cut(fs), base))
         for name in ("shard-00000.parquet", "shard-00001.parquet"):
             with pytest.raises(KeyboardInterrupt):
                 write_bytes(uri, name, b"new and longer")

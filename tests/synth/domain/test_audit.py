@@ -11,16 +11,8 @@ import pytest
 from synth.domain.anatomy import HAND
 from synth.domain.audit import Fault, audit
 from synth.domain.schema import from_table, to_table
-from synth.domain.shards import (
-    MANIFEST,
-    Manifest,
-    read_manifest,
-    read_table,
-    recipe_hash,
-    write_bytes,
-    write_manifest,
-    write_shard,
-)
+from synth.domain.shards import MANIFEST, Manifest, read_manifest, read_table, recipe_hash, write_manifest, write_shard
+from synth.domain.storage import write_bytes
 from tests.synth.domain.test_schema import assert_equal, make_samples
 
 RECIPE = {"anatomy": "hand", "crop": {"margin": 0.04}}
