@@ -1,10 +1,13 @@
 """A dataset of renderings as a whole: what of it is still to be made, and its manifest once all of it is there."""
 
+import logging
+
 import pyarrow.fs as pafs
 
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_shard_entry, stray_files, write_manifest
 from synth.domain.storage import filesystem
+from synth.domain.uploads import abort_uploads
 from synth.figure import RenderRecipe
 from synth.ledger import close, read_ledger
 from synth.worker import ShardJob, footer_of, is_done
@@ -60,8 +63,12 @@ def _check(manifest: Manifest, uri: str, tolerance: int) -> None:
 
 
 def _tidy(uri: str) -> list[dict[str, object]]:
-    """The records of all quarantined samples, by id. Temporary files and ledgers without records are removed."""
+    """The records of all quarantined samples, by id. What killed runs left, and ledgers without records, goes."""
     fs, base = filesystem(uri)
+    try:
+        abort_uploads(uri)
+    except OSError as error:  # they cost storage and nothing else: no reason to refuse a dataset that is whole
+        logging.getLogger(__name__).warning("%s; give the bucket a rule that ends unfinished uploads", error)
     records: list[dict[str, object]] = []
     for name in sorted(info.base_name for info in fs.get_file_info(pafs.FileSelector(base))):
         if name.endswith(".tmp"):

@@ -11,12 +11,14 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from synth.domain.uploads import abort_uploads
+
 
 def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """(file system, path) of a URI (file:, s3://) or a local path. Raises ValueError for an unknown scheme."""
     if "://" not in uri:
         return pafs.LocalFileSystem(), str(Path(uri).absolute())
-    if uri.startswith("s3://"):  # up to 10 MiB go up in one request: nobody's death leaves an unfinished upload
+    if uri.startswith("s3://"):  # up to 10 MiB go up in one request; more of it in parts, see uploads.py
         uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
     try:
         return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
@@ -49,4 +51,6 @@ def write_bytes(uri: str, name: str, data: bytes) -> None:
     except BaseException:
         with suppress(OSError):
             fs.delete_file(temporary)
+        with suppress(OSError):
+            abort_uploads(uri, Path(temporary).name)
         raise
