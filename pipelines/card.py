@@ -14,6 +14,7 @@ from synth.domain.summary import Summary, spread
 from training.provenance import git_commit, versions
 
 NAMED = ("python", "bpy", "anny", "numpy", "pyarrow")  # packages whose versions the card gives
+NAMED_IDS = 20  # at most so many quarantined samples are named
 CITE = """Method: G. Riegler, M. Urschler, M. Rüther, H. Bischof, D. Štern: *Anatomical landmark detection in medical
 applications driven by synthetic data*, ICCV Workshops 2015, DOI 10.1109/ICCVW.2015.21.
 Data: synthmark {version}, {kind} of {rows:,} {anatomy} samples, digest {digest}."""
@@ -67,6 +68,7 @@ def _contents(card: Card) -> str:
     rows = {
         "place": f"`{card.uri}`",
         "samples": f"{manifest.rows:,}, ids 0 to {manifest.rows - 1}",
+        **({"quarantined": _quarantined(manifest)} if manifest.quarantine else {}),
         "Parquet shards": f"{len(manifest.shards):,}, together {size / 1e6:,.1f} MB",
         "bytes a sample": f"{size / manifest.rows:,.0f}",
         "patch": f"{manifest.anatomy.height} × {manifest.anatomy.width} pixels (height × width)",
@@ -77,9 +79,19 @@ def _contents(card: Card) -> str:
     return _table(("", ""), list(rows.items()))
 
 
+def _quarantined(manifest: Manifest) -> str:
+    ids = manifest.quarantined
+    named = ", ".join(map(str, ids[:NAMED_IDS])) + (", …" if len(ids) > NAMED_IDS else "")
+    return (
+        f"{len(ids)} of them (ids {named}): Blender failed on them; their rows are empty and without landmarks, and "
+        "left out of all that follows; their parameters stand in `manifest.json`"
+    )
+
+
 def _measures(card: Card) -> str:
     summary = card.summary
-    used = "all samples" if len(summary) == summary.total else f"{len(summary):,} samples of evenly spaced shards"
+    every = len(summary) == summary.total - summary.quarantined
+    used = "all samples" if every else f"{len(summary):,} samples of evenly spaced shards"
     measured = (
         ("foreground, % of the patch", 100 * summary.foreground),
         ("pixel, mm", summary.pixel_mm),

@@ -22,9 +22,10 @@ from pipelines.sheet import SHOWN, draw_sheet, sheet_of
 from synth.body.arms import BELLY, DOWN, HIP, UP
 from synth.body.legs import CONTRACTED, CROSSED, REST, STRAIGHT
 from synth.domain.audit import Fault, audit
+from synth.domain.schema import Samples
 from synth.domain.shards import Manifest, read_manifest, read_samples
 from synth.domain.storage import filesystem, write_bytes
-from synth.domain.summary import Summary, as_json, summarise
+from synth.domain.summary import Summary, as_json, shown, summarise
 
 # What the codes of stored parameters mean, for people.
 WORDS = {
@@ -51,11 +52,12 @@ def main(argv: Sequence[str]) -> str:
     manifest = read_manifest(given.uri)
     verify(given.uri, manifest)
     done = f"{given.uri}: {manifest.rows} {manifest.anatomy.name} samples in {len(manifest.shards)} shards are sound"
+    if manifest.quarantine:
+        done += f", {len(manifest.quarantine)} of them quarantined"
     summary = summarise(given.uri, manifest)
     print(json.dumps(short(as_json(summary, manifest.anatomy)), indent=1))
     if given.sheet:
-        samples = read_samples(given.uri, manifest.anatomy, depth=True, limit=SHOWN)
-        draw_sheet(samples, manifest.anatomy, Path(given.sheet))
+        draw_sheet(first_samples(given.uri, manifest), manifest.anatomy, Path(given.sheet))
         done += f"; contact sheet in {given.sheet}"
     if given.stats:
         write_card(given.uri, manifest, summary, given.stats)
@@ -86,6 +88,12 @@ def mending(uri: str, manifest: Manifest, fault: Fault) -> str:
     return f"delete {place} and {rerun}" if fault.kind == "bad" else rerun
 
 
+def first_samples(uri: str, manifest: Manifest) -> Samples:
+    """The first SHOWN samples that show something."""
+    limit = SHOWN + len(manifest.quarantine)
+    return shown(read_samples(uri, manifest.anatomy, depth=True, limit=limit), manifest)
+
+
 def short(statistics: dict[str, object]) -> dict[str, object]:
     """The statistics that fit a screen."""
     return {name: value for name, value in statistics.items() if name not in ("parameters", "landmarks_px")}
@@ -95,7 +103,7 @@ def write_card(uri: str, manifest: Manifest, summary: Summary, out: str) -> None
     """Write statistics.json, the pictures and, last, README.md under the URI `out`."""
     anatomy = manifest.anatomy
     sheet = io.BytesIO()
-    sheet_of(read_samples(uri, anatomy, depth=True, limit=SHOWN), anatomy).save(sheet, "PNG")
+    sheet_of(first_samples(uri, manifest), anatomy).save(sheet, "PNG")
     files = {
         "statistics.json": (json.dumps(as_json(summary, anatomy), indent=1) + "\n").encode(),
         "sheet.png": sheet.getvalue(),

@@ -79,7 +79,10 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
             if len(failures) == FAILURES:
                 break
     if failures:
-        raise ValueError(f"{len(failures)} of {len(jobs)} shards failed; first: {failures[0]}; run the command again")
+        first = f"{'; the first: ' if len(failures) > 1 else ': '}{failures[0]}"
+        raise ValueError(
+            f"{len(failures)} of {len(jobs)} shards failed{first}; run the command again for what is missing"
+        )
 
 
 if __name__ == "__main__":

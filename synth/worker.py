@@ -84,7 +84,8 @@ class Blender:
             except BlenderFailed as error:
                 reasons.append(str(error))
                 self.close()
-        raise BlenderFailed("; then ".join(reasons))
+        same = len(set(reasons)) == 1
+        raise BlenderFailed(f"{reasons[0]}, {ATTEMPTS} times" if same else "; then ".join(reasons))
 
     def isolate(self, vertices: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[int, str]]:
         """As insist, and why it fails on some of the figures (place in the group → reason): those show nothing.

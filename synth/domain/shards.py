@@ -76,6 +76,11 @@ class Manifest:
         return sum(shard.rows for shard in self.shards)
 
     @property
+    def quarantined(self) -> list[int]:
+        """Ids of the samples whose rows show nothing, ascending."""
+        return sorted(int(record["sample_id"]) for record in self.quarantine)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the shards' ids and content hashes, in order: equal digests mean equal data."""
         text = "".join(f"{shard.first_id}:{shard.rows}:{shard.content_hash}\n" for shard in self.shards)

@@ -22,15 +22,17 @@ MOST_CODES = 12  # a parameter with at most so many values, all of them whole nu
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Summary:
-    """Measures of N samples of a dataset.
+    """Measures of N samples of a dataset; quarantined ones, whose rows show nothing, are left out.
 
-    total: samples in the dataset; mean (H, W): share of samples whose silhouette covers a pixel
-    foreground: (N,) share of the patch; pixel_mm: (N,), NaN where unknown; extent_mm: (N,) depth from the nearest
-    surface to the farthest, NaN where unknown; landmarks: (N, K, 2) px; visible: (N, K) codes
+    total: rows of the dataset, of which `quarantined` show nothing
+    mean: (H, W) share of samples whose silhouette covers a pixel; foreground: (N,) share of the patch
+    pixel_mm: (N,), NaN where unknown; extent_mm: (N,) depth from the nearest surface to the farthest, NaN where unknown
+    landmarks: (N, K, 2) px; visible: (N, K) codes
     parameters: (N, P), named by `names`; bytes_by_column: compressed, per sample; footer: of the first shard
     """
 
     total: int
+    quarantined: int
     mean: Floats
     foreground: Floats
     pixel_mm: Floats
@@ -74,10 +76,13 @@ def summarise(uri: str, manifest: Manifest) -> Summary:
     _, footer = read_footer(uri, shards[0])
     names = json.loads(footer.get("synthmark.parameters", "[]"))
     count = len(columns["foreground"])
+    if count == 0:
+        raise ValueError(f"{uri}: every sample of its {len(shards)} shards looked at is quarantined; render it again")
     if len(names) != columns["parameters"].shape[1]:
         names = [f"parameter {i}" for i in range(columns["parameters"].shape[1])]
     return Summary(
         total=manifest.rows,
+        quarantined=len(manifest.quarantine),
         mean=np.asarray(covered / count, np.float32),
         names=tuple(names),
         bytes_by_column=column_bytes(uri, shards),
@@ -96,8 +101,17 @@ def chosen_shards(manifest: Manifest) -> list[Shard]:
 
 
 def _read(uri: str, manifest: Manifest, shards: Iterable[Shard]) -> Iterator[Samples]:
+    """The samples of each shard that show something."""
     for shard in shards:
-        yield from_table(read_table(uri, shard)[0], manifest.anatomy)
+        samples = from_table(read_table(uri, shard)[0], manifest.anatomy)
+        yield shown(samples, manifest)
+
+
+def shown(samples: Samples, manifest: Manifest) -> Samples:
+    """The samples that show something: those that are not quarantined."""
+    if not manifest.quarantine:
+        return samples
+    return samples.at(np.flatnonzero(~np.isin(samples.sample_id, manifest.quarantined)))
 
 
 def _measure(samples: Samples, anatomy: Anatomy, covered: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -144,6 +158,7 @@ def as_json(summary: Summary, anatomy: Anatomy) -> dict[str, Any]:
     """The summary as JSON types; `parameters` holds a histogram of each."""
     return {
         "samples": summary.total,
+        "quarantined": summary.quarantined,
         "summarised": len(summary),
         "bytes_by_column": summary.bytes_by_column,
         "foreground_share": spread(summary.foreground),
