@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import pipelines.render
-import synth.worker
+import synth.supervisor
 from synth.domain.storage import has_files
 from synth.figure import draw, template_of
 from synth.ledger import GivenUp, begin, read_ledger
@@ -31,7 +31,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[
         with threadpool_limits(1):  # as the worker draws it, to the last bit
             np.save(folder / "sample.npy", draw(recipe(), template_of(recipe()), SEED, CULPRIT).vertices)
         monkeypatch.setenv(blenders.FOLDER, str(folder))
-        monkeypatch.setattr(synth.worker, "serve", serve)
+        monkeypatch.setattr(synth.supervisor, "serve", serve)
         return folder / "log"
 
     return set_trap
@@ -59,14 +59,14 @@ def test_a_killed_or_hanging_blender_changes_nothing(
 ) -> None:
     undisturbed(COUNT)
     log = trap(serve)
-    monkeypatch.setattr(synth.worker, "RENDER_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(synth.supervisor, "MOST_PATIENCE_S", 2.0)
     _render(tmp_path / "out")
     assert len(log.read_text().split()) == 1, "it happened"
     check_dataset(str(tmp_path / "out"), COUNT)
 
 
 def test_a_blender_that_can_do_nothing_blames_no_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth.worker, "serve", exit)
+    monkeypatch.setattr(synth.supervisor, "serve", exit)
     errors = render_plainly(str(tmp_path), 16)
     assert len(errors) == 1 and "samples 0 to 15" in errors[0]
     assert not (tmp_path / "shard-00000.parquet").exists()

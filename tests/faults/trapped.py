@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any
 
-import synth.worker
+import synth.supervisor
 from synth.worker import ShardJob, ShardWorker
 from tests.faults import blenders
 
@@ -14,7 +14,7 @@ FATAL_SHARD = 1
 
 def crash() -> None:
     """Blender segfaults on the trapped sample, whenever it comes (blenders.py)."""
-    synth.worker.serve = blenders.crash_always
+    synth.supervisor.serve = blenders.crash_always
 
 
 def die() -> None:

@@ -17,7 +17,8 @@ from synth.domain.schema import unpack_silhouettes
 from synth.domain.shards import read_shard_entry
 from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, template_of
 from synth.seen import Seen
-from synth.worker import Blender, BlenderFailed, ShardJob, ShardWorker, plan_shards
+from synth.supervisor import Blender, BlenderFailed
+from synth.worker import ShardJob, ShardWorker, plan_shards
 
 HANDS = RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=32)
 BODIES = RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=16)
