@@ -50,27 +50,36 @@ def main(argv: Sequence[str]) -> str:
         if Path(filesystem(given.stats)[1]).is_relative_to(filesystem(given.uri)[1]):
             raise ValueError(f"--stats {given.stats} lies in the dataset; choose a folder beside it")
     manifest = read_manifest(given.uri)
-    verify(given.uri, manifest)
+    mixed = verify(given.uri, manifest)
     done = f"{given.uri}: {manifest.rows} {manifest.anatomy.name} samples in {len(manifest.shards)} shards are sound"
     if manifest.quarantine:
         done += f", {len(manifest.quarantine)} of them quarantined"
+    if mixed:
+        done += f"; rendered by other versions than most shards: {len(mixed)}"
     summary = summarise(given.uri, manifest)
     print(json.dumps(short(as_json(summary, manifest.anatomy)), indent=1))
     if given.sheet:
         draw_sheet(first_samples(given.uri, manifest), manifest.anatomy, Path(given.sheet))
         done += f"; contact sheet in {given.sheet}"
     if given.stats:
-        write_card(given.uri, manifest, summary, given.stats)
+        write_card(given.uri, manifest, summary, mixed, given.stats)
         done += f"; card in {given.stats}/README.md"
     return done
 
 
-def verify(uri: str, manifest: Manifest) -> None:
-    """Print every bad shard and how to mend it. Raises ValueError where there is one."""
+def verify(uri: str, manifest: Manifest) -> list[Fault]:
+    """Print every bad shard and how to mend it. Raises ValueError where there is one.
+
+    Returns the shards, printed too, that are sound but were rendered by other versions than most.
+    """
     with progress(manifest.rows, "sample", "verifying") as bar:
-        faults = audit(uri, manifest, lambda shard: bar.update(shard.rows))
+        found = audit(uri, manifest, lambda shard: bar.update(shard.rows))
+    mixed = [fault for fault in found if fault.kind == "versions"]
+    for fault in mixed:
+        print(f"other versions: {fault.name} {fault.reason}", flush=True)
+    faults = [fault for fault in found if fault.kind != "versions"]
     if not faults:
-        return
+        return mixed
     for fault in faults:
         print(f"bad: {fault.name}: {fault.reason}; to mend: {mending(uri, manifest, fault)}", flush=True)
     names = ", ".join(dict.fromkeys(fault.name for fault in faults))
@@ -99,7 +108,7 @@ def short(statistics: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in statistics.items() if name not in ("parameters", "landmarks_px")}
 
 
-def write_card(uri: str, manifest: Manifest, summary: Summary, out: str) -> None:
+def write_card(uri: str, manifest: Manifest, summary: Summary, mixed: list[Fault], out: str) -> None:
     """Write statistics.json, the pictures and, last, README.md under the URI `out`."""
     anatomy = manifest.anatomy
     sheet = io.BytesIO()
@@ -113,7 +122,14 @@ def write_card(uri: str, manifest: Manifest, summary: Summary, out: str) -> None
     if summary.names:
         files["parameters.png"] = parameters_figure(summary, WORDS)
     page = render_card(
-        Card(uri=uri, manifest=manifest, summary=summary, command=command_of(uri, manifest), words=WORDS)
+        Card(
+            uri=uri,
+            manifest=manifest,
+            summary=summary,
+            command=command_of(uri, manifest),
+            words=WORDS,
+            mixed=tuple(fault.name for fault in mixed),
+        )
     )
     for name, data in {**files, "README.md": page.encode()}.items():
         write_bytes(out, name, data)

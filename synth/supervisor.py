@@ -22,8 +22,8 @@ from synth.ledger import ATTEMPTS
 
 START_TIMEOUT_S = 120.0
 MOST_PATIENCE_S = 120.0  # for the first answer, when nothing is known of this machine, and for any other at most
-# An answer is waited for PATIENCE times as long as the slowest of the last KNOWN took, so that the limit follows where$
-# a machine becomes slow. A group takes 0.1 s on an idle core; a sample that hangs costs six times LEAST_PATIENCE_S there.
+# An answer is waited for PATIENCE times as long as the slowest of the last KNOWN took: where a machine becomes slow, so
+# does the limit. A group takes 0.1 s on an idle core; a sample that hangs costs six times LEAST_PATIENCE_S there.
 LEAST_PATIENCE_S = 10.0
 PATIENCE = 100
 KNOWN = 32

@@ -14,10 +14,11 @@ from threadpoolctl import threadpool_limits
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, anatomy_named, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
-from synth.domain.shards import Shard, read_shard_entry, recipe_hash, write_shard
+from synth.domain.shards import VERSIONS, Shard, read_shard_entry, recipe_hash, write_shard
 from synth.figure import GROUP, Framed, RenderRecipe, draw, joint_names, parameter_names, template_of
 from synth.ledger import GivenUp, begin, close, record
 from synth.supervisor import Blender, BlenderFailed
+from synth.versions import rendering_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class ShardWorker:
         self._recipe, self._seed, self._uri, self._run = recipe, seed, uri, run
         self._anatomy = anatomy_named(recipe.anatomy)
         self._template = template_of(recipe)
+        self._versions = json.dumps(rendering_versions(self._template))
         vertices, triangles = len(self._template.vertices), self._template.triangles
         self._blender = Blender(recipe.engine, self._anatomy.size, vertices, triangles)
 
@@ -71,6 +73,7 @@ class ShardWorker:
             "synthmark.points": json.dumps(self._anatomy.point_names),
             "synthmark.parameters": json.dumps(parameter_names(self._recipe, self._template)),
             "synthmark.joints": json.dumps(joint_names(self._template)),
+            VERSIONS: self._versions,
         }
         shard = write_shard(samples, self._uri, job.index, {**footer, **extra})
         close(self._uri, job.index)

@@ -22,6 +22,7 @@ HOMES = {
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
     "mlflow": {"training/tracking.py"},
+    "boto3": {"synth/domain/uploads.py"},
 }
 
 

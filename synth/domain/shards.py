@@ -31,6 +31,7 @@ from synth.domain.storage import filesystem, write_bytes
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
+VERSIONS = "synthmark.versions"  # footer key: what rendered the shard, as JSON; absent in older shards and in studies
 UNREADABLE = (
     pa.ArrowException,
     ValueError,

@@ -1,6 +1,7 @@
 """What the samples of a dataset are like: distributions over evenly spaced shards, few numbers a sample in memory."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
 from synth.domain.schema import Samples, from_table, unpack_silhouettes
-from synth.domain.shards import Manifest, Shard, read_table
+from synth.domain.shards import VERSIONS, Manifest, Shard, read_table
 from synth.domain.storage import filesystem
 
 Floats = NDArray[np.float32]
@@ -28,7 +29,8 @@ class Summary:
     mean: (H, W) share of samples whose silhouette covers a pixel; foreground: (N,) share of the patch
     pixel_mm: (N,), NaN where unknown; extent_mm: (N,) depth from the nearest surface to the farthest, NaN where unknown
     landmarks: (N, K, 2) px; visible: (N, K) codes
-    parameters: (N, P), named by `names`; bytes_by_column: compressed, per sample; footer: of the first shard
+    parameters: (N, P), named by `names`; bytes_by_column: compressed, per sample; footer: of the first shard; versions:
+    what rendered most of these shards, as their footers say it
     """
 
     total: int
@@ -43,6 +45,7 @@ class Summary:
     names: tuple[str, ...]
     bytes_by_column: dict[str, float]
     footer: dict[str, str]
+    versions: str
 
     def __len__(self) -> int:
         return len(self.foreground)
@@ -87,6 +90,7 @@ def summarise(uri: str, manifest: Manifest) -> Summary:
         names=tuple(names),
         bytes_by_column=column_bytes(uri, shards),
         footer=footer,
+        versions=Counter(read_footer(uri, shard)[1].get(VERSIONS, "") for shard in shards).most_common(1)[0][0],
         **columns,
     )
 

@@ -18,6 +18,7 @@ from pipelines.sheet import COLOURS, GAP, LINE, WIDTH, ZOOM, shade, sheet_of
 from synth.domain.anatomy import BODY, HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.schema import pack_silhouettes
 from synth.domain.shards import (
+    VERSIONS,
     Manifest,
     read_manifest,
     read_samples,
@@ -26,6 +27,7 @@ from synth.domain.shards import (
     recipe_hash,
     write_manifest,
     write_shard,
+    write_table,
 )
 from synth.domain.summary import summarise
 from synth.worker import masked
@@ -159,6 +161,27 @@ def test_quarantined_samples_are_named_and_counted_and_nothing_else(tmp_path, mo
     np.testing.assert_array_equal(drawn[0].sample_id, kept)
     for name in ("foreground", "extent_mm", "pixel_mm", "landmarks", "visible", "parameters"):
         np.testing.assert_array_equal(getattr(summary, name), getattr(calm, name)[kept], err_msg=name)
+
+
+def test_the_card_names_the_versions_that_rendered_and_the_shards_of_others(tmp_path, capsys):
+    uri = write(tmp_path / "d")
+    manifest = read_manifest(uri)
+    for index, version in enumerate(("4.5.15", "4.4.1", "4.5.15")):
+        table, footer = read_table(uri, manifest.shards[index])
+        footer[VERSIONS] = json.dumps({"synthmark": "0.1", "bpy": version})
+        write_table(table, uri, index, footer)
+    said = check.main([uri, "--stats", str(tmp_path / "card")])
+    assert "sound; rendered by other versions than most shards: 1; card" in said
+    printed = capsys.readouterr().out
+    assert "other versions: shard-00001.parquet was rendered with synthmark 0.1, bpy 4.4.1, most" in printed
+    page = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "Rendered with synthmark 0.1, bpy 4.5.15, with others shard-00001.parquet. Verified" in page
+
+
+def test_the_card_of_older_shards_says_that_they_do_not_name_their_versions(tmp_path):
+    uri = write(tmp_path / "d")
+    check.main([uri, "--stats", str(tmp_path / "card")])
+    assert "Rendered with versions that are not named" in (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
 
 
 def test_codes_without_a_word_are_shown_as_they_are():

@@ -1,10 +1,12 @@
 """Rendering: Blender against an independent ray cast, labels against pixels, and equal bits whatever happens."""
 
+import json
 import os
 import signal
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 
 from synth.domain.anatomy import BODY, HAND, OUTLINE, Anatomy, anatomy_named
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.shards import read_shard_entry
+from synth.domain.shards import VERSIONS, read_shard_entry
 from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, template_of
 from synth.seen import Seen
 from synth.supervisor import Blender, BlenderFailed
+from synth.versions import rendering_versions
 from synth.worker import ShardJob, ShardWorker, plan_shards
 
 HANDS = RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=32)
@@ -63,7 +66,8 @@ def test_triangles_left_out_of_figures_change_nothing(recipe: RenderRecipe) -> N
     for i in range(32):
         framed = draw(recipe, template, 16, i)
         some = template.triangles[seen.by_pixels(framed.vertices)]
-        assert np.array_equal(_cast(framed, template.triangles, anatomy), _cast(framed, some, anatomy))
+        apart = np.abs(_cast(framed, template.triangles, anatomy) - _cast(framed, some, anatomy))
+        assert apart.max() < 1e-4, "where a ray meets an edge, Embree answers with either of its triangles"
 
 
 @pytest.mark.slow
@@ -149,6 +153,24 @@ def test_a_mesh_blender_cannot_take_is_reported_after_three_tries(tmp_path: Path
     answer = worker({"index": 0, "first_id": 0, "rows": 16})
     assert answer["rows"] == 0 and "samples 0 to 15" in answer["error"] and answer["error"].endswith(", 3 times")
     assert read_shard_entry(str(tmp_path), 0) is None, "nothing is written for a failed shard"
+
+
+@pytest.mark.slow
+def test_shards_say_what_rendered_them_and_another_version_does_not_render_them_again(tmp_path: Path) -> None:
+    worker, job = ShardWorker(HANDS, 17, str(tmp_path)), ShardJob(index=0, first_id=0, rows=5)
+    shard = worker.make(job)
+    found = read_shard_entry(str(tmp_path), 0)
+    assert found is not None
+    told = json.loads(found[1][VERSIONS])
+    assert told["bpy"] == version("bpy") and set(told) == {"synthmark", "bpy", "numpy", "template"}
+    template = template_of(HANDS)
+    assert told["template"] == rendering_versions(template)["template"]
+    moved = replace(template, vertices=template.vertices + np.float32(1e-6))
+    assert told["template"] != rendering_versions(moved)["template"]
+    worker._versions = "{}"
+    written = (tmp_path / shard.name).stat().st_mtime_ns
+    assert worker.make(job) == shard and (tmp_path / shard.name).stat().st_mtime_ns == written
+    worker.close()
 
 
 def test_the_plan_covers_every_id_once() -> None:
