@@ -14,7 +14,7 @@ import pytest
 from trimesh import Trimesh
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
-from synth.domain.anatomy import BODY, HAND, OUTLINE, Anatomy, anatomy_named
+from synth.domain.anatomy import BODY, HAND, Anatomy, anatomy_named
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.shards import VERSIONS, read_shard_entry
 from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, template_of
@@ -81,23 +81,6 @@ def test_both_engines_make_the_same_pictures(recipe: RenderRecipe, tmp_path: Pat
     assert (masks[0] != masks[1]).sum() <= 16, "at most a pixel a figure, on an edge that passes through its centre"
     assert by_cycles.depth_mm is not None and by_rays.depth_mm is not None
     assert np.abs(by_cycles.depth_mm - by_rays.depth_mm)[masks[0] & masks[1]].max() < 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
-def test_landmarks_lie_where_their_pixels_are(recipe: RenderRecipe, tmp_path: Path) -> None:
-    """Skin landmarks project onto or beside the silhouette, and visible ones at the depth that was rendered there."""
-    anatomy = anatomy_named(recipe.anatomy)
-    samples = ShardWorker(recipe, 12, str(tmp_path)).samples(ShardJob(index=0, first_id=0, rows=32))
-    masks = unpack_silhouettes(samples.packed, anatomy.size)
-    assert samples.depth_mm is not None
-    rows, cols = np.indices(anatomy.size) + 0.5
-    for i in range(32):
-        for k, (x, y, z) in enumerate(samples.landmarks[i]):
-            near = (np.hypot(rows - y, cols - x) <= 2.0) & masks[i]  # a finger is thinner than a pixel of a body
-            assert near.any(), f"sample {i}: {anatomy.names[k]} is more than 2 px from the silhouette"
-            if anatomy.landmarks[k].kind == "extremum" and samples.visible[i, k] == OUTLINE:
-                assert np.abs(samples.depth_mm[i][near] - z).min() < anatomy.landmarks[k].cover_mm
 
 
 @pytest.mark.slow
