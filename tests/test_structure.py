@@ -64,7 +64,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
         ("synth", "bpy ray torch numpy"),
         ("synth.domain", "numpy pyarrow SimpleITK"),
         ("synth.blender", "bpy ray torch SimpleITK anny"),
-        ("synth.worker", "bpy ray torch SimpleITK anny"),
+        ("synth.worker", "bpy ray torch SimpleITK anny boto3"),
         ("pipelines.recipes", "bpy ray SimpleITK anny mlflow matplotlib"),
     ],
 )

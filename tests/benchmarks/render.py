@@ -29,8 +29,7 @@ import synth.worker
 from pipelines.cli import resolve
 from synth.domain.anatomy import anatomy_named
 from synth.figure import GROUP, RenderRecipe, draw, template_of
-from synth.supervisor import Blender
-from synth.worker import ShardJob, ShardWorker
+from synth.worker import Blender, ShardJob, ShardWorker
 from tests.benchmarks.surroundings import surroundings
 
 SEED = 20

@@ -60,14 +60,17 @@ def test_200_silhouettes_and_depths_equal_an_independent_ray_cast(recipe: Render
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
 def test_triangles_left_out_of_figures_change_nothing(recipe: RenderRecipe) -> None:
-    """Figures are not quite closed, and skin folds at bent joints: what faces away still never comes first."""
+    """Figures are not quite closed, and skin folds at bent joints: what faces away still never comes first.
+
+    A ray along an edge may meet either of its triangles, at depths that differ in their last bits.
+    """
     anatomy, template = anatomy_named(recipe.anatomy), template_of(recipe)
     seen = Seen(template.triangles)
     for i in range(32):
         framed = draw(recipe, template, 16, i)
         some = template.triangles[seen.by_pixels(framed.vertices)]
-        apart = np.abs(_cast(framed, template.triangles, anatomy) - _cast(framed, some, anatomy))
-        assert apart.max() < 1e-4, "where a ray meets an edge, Embree answers with either of its triangles"
+        whole, seen_alone = (_cast(framed, triangles, anatomy) for triangles in (template.triangles, some))
+        assert np.array_equal(whole > 0, seen_alone > 0) and np.abs(whole - seen_alone).max() < 1e-3
 
 
 @pytest.mark.slow
