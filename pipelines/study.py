@@ -20,7 +20,8 @@ from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
 from synth.domain.schema import Samples
-from synth.domain.shards import Manifest, write_bytes, write_manifest, write_shard
+from synth.domain.shards import Manifest, write_manifest, write_shard
+from synth.domain.storage import write_bytes
 from synth.domain.study import ImportedCase, ImportSettings, assemble, find_images, import_case, match
 
 SHARD_ROWS = 512

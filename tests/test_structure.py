@@ -22,6 +22,7 @@ HOMES = {
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
     "mlflow": {"training/tracking.py"},
+    "boto3": {"synth/domain/uploads.py"},
 }
 
 
@@ -63,7 +64,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
         ("synth", "bpy ray torch numpy"),
         ("synth.domain", "numpy pyarrow SimpleITK"),
         ("synth.blender", "bpy ray torch SimpleITK anny"),
-        ("synth.worker", "bpy ray torch SimpleITK anny"),
+        ("synth.worker", "bpy ray torch SimpleITK anny boto3"),
         ("pipelines.recipes", "bpy ray SimpleITK anny mlflow matplotlib"),
     ],
 )

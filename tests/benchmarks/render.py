@@ -31,7 +31,8 @@ import synth.worker
 from pipelines.cli import resolve
 from synth.domain.anatomy import anatomy_named
 from synth.figure import GROUP, RenderRecipe, draw_several, template_of
-from synth.worker import Blender, ShardJob, ShardWorker
+from synth.supervisor import Blender
+from synth.worker import ShardJob, ShardWorker
 from tests.benchmarks.engines import embree_rate, engine_rate, plain_rate
 from tests.benchmarks.surroundings import surroundings
 
