@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synth.domain.anatomy import OUTSIDE, Anatomy, anatomy_named, visibility
+from synth.domain.anatomy import OUTSIDE, anatomy_named, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import VERSIONS, Shard, read_shard_entry, recipe_hash, write_shard
 from synth.figure import GROUP, Framed, RenderRecipe, draw_several, joint_names, parameter_names, template_of
@@ -129,7 +129,7 @@ class ShardWorker:
             packed=pack_silhouettes(silhouettes),
             depth_mm=depth_mm,
             landmarks=landmarks,
-            visible=visibilities(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
+            visible=visibility(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
             pixel_mm=np.stack([figure.pixel_mm for figure in framed]),
             points=np.stack([figure.points for figure in framed]),
             parameters=np.array([list(figure.figure.parameters.values()) for figure in framed], np.float32),
@@ -147,14 +147,6 @@ def masked(samples: Samples, rows: list[int]) -> Samples:
     depth_mm, points = samples.depth_mm.copy(), samples.points.copy()
     depth_mm[rows], points[rows] = 0, np.nan
     return replace(samples, packed=packed, depth_mm=depth_mm, landmarks=landmarks, visible=visible, points=points)
-
-
-def visibilities(
-    landmarks: NDArray[np.float32], silhouettes: NDArray[np.bool_], depth_mm: NDArray[np.float32], anatomy: Anatomy
-) -> NDArray[np.uint8]:
-    """(N, K) visibility codes of the landmarks (N, K, 3) of N renderings."""
-    seen = zip(landmarks, silhouettes, depth_mm, strict=True)
-    return np.stack([visibility(points, mask, depth, anatomy) for points, mask, depth in seen])
 
 
 def footer_of(recipe: RenderRecipe, seed: int) -> dict[str, str]:
