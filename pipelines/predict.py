@@ -4,7 +4,7 @@
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
   python pipelines/predict.py --model models:/synthmark-body/1 --couch accumulate --out /data/predicted ct_folder/
 
-INPUT: 2D images or volumes, or folders of them, or a folder with one DICOM series; a case is named after its file.
+INPUT: 2D images or volumes, or folders of them, or a folder with a DICOM series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
 reported and the others go on. A volume takes a second or two. Research use; not a medical device.
 """
@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.cli import parser, progress, require_empty, run
+from pipelines.reading import add_reading_options, reading_settings, require_side
+from synth.domain.cases import find_images, name_cases
 from synth.domain.landmarks import Prediction, write_markups, write_predictions
-from synth.domain.study import ImportSettings, Prepared, find_images, name_cases, prepare
+from synth.domain.study import ImportSettings, Prepared, prepare
 from synth.domain.volume import read
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
@@ -35,23 +37,13 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="images, volumes or folders")
     options.add_argument("--model", required=True, help="model folder or URI")
     options.add_argument("--out", required=True, help="folder of the predictions")
-    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
-    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
-    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    add_reading_options(options)
     given = options.parse_args(argv)
-    try:
-        settings = ImportSettings(
-            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    settings = reading_settings(given)
     require_empty(given.out)
     cases = name_cases(find_images(given.inputs))
     loaded = load_model(local_model(given.model))
-    if (loaded.card.anatomy.base == "hand") is (settings.side is None):
-        needed = "give --side left or --side right: which hand it is is never guessed"
-        raise UsageError(needed if settings.side is None else "--side is for hands; this model is of another anatomy")
+    require_side(settings, loaded.card.anatomy)
     results, failures = predict_all(cases, loaded, settings, Path(given.out))
     if not results:
         raise ValueError(f"no case could be predicted; nothing was written; {'; '.join(failures.values())}")
@@ -80,7 +72,7 @@ def predict_all(
     with progress(len(cases), "case", "predicting") as bar:
         for case, path in cases.items():
             try:
-                source = read(path, spacing_mm=settings.spacing_mm)
+                source = read(path, spacing_mm=settings.spacing_mm, series=settings.series, up=settings.up)
                 prepared = prepare(source, anatomy, loaded.card.crop, settings)
                 predicted = predict_case(loaded, prepared)
             except ValueError as error:
@@ -89,6 +81,8 @@ def predict_all(
                 write_case(case, prepared, predicted, out)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
             bar.update()
+    for result in results:
+        print("".join(f"{result.entry['case']}: NOTE {note}\n" for note in result.entry["notes"]), end="", flush=True)
     return results, failures
 
 

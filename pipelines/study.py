@@ -4,8 +4,8 @@
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
   python pipelines/study.py body --images ct/ --landmarks landmarks.csv --couch accumulate --out s3://bucket/study
 
-Images are 2D (PNG, JPEG, MHA) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder of images stands
-for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
+Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
+of images stands for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
 coordinates = not annotated), or one CASE.mrk.json of 3D Slicer per case. Look at cases.png afterwards.
 """
 
@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.reading import add_reading_options, reading_settings, require_side
 from pipelines.sheet import draw_sheet
 from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.cases import find_images, match
 from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
 from synth.domain.schema import Samples
 from synth.domain.shards import Manifest, write_bytes, write_manifest, write_shard
-from synth.domain.study import ImportedCase, ImportSettings, assemble, find_images, import_case, match
+from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
 
 SHARD_ROWS = 512
 SHEET_CASES = 200
@@ -34,23 +36,16 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--images", nargs="+", required=True, type=Path, metavar="PATH", help="files or folders")
     options.add_argument("--landmarks", nargs="+", required=True, type=Path, metavar="FILE", help="CSV or .mrk.json")
     options.add_argument("--out", required=True, help="folder or URI of the study")
-    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
-    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
-    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
     options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
+    add_reading_options(options)
     given = options.parse_args(argv)
     try:
         anatomy = anatomy_named(given.anatomy)
         crop = Crop(pixel_mm=given.pixel_mm)
-        settings = ImportSettings(
-            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
-        )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if (anatomy.base == "hand") is (settings.side is None):
-        needed = "give --side left or --side right: which hand it is is never guessed"
-        raise UsageError(needed if settings.side is None else "--side is for hands; leave it out for a body")
+    settings = reading_settings(given)
+    require_side(settings, anatomy)
     require_empty(given.out)
     pairs = match(find_images(given.images), read_annotations(given.landmarks, anatomy))
     cases = import_all(pairs, anatomy, crop, settings)
@@ -60,6 +55,7 @@ def main(argv: Sequence[str]) -> str:
         "crop": dataclasses.asdict(crop),
         "settings": dataclasses.asdict(settings),
         "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+        "notes": {case.case: list(case.notes) for case in cases},
         # phantoms.py leaves its record beside images/: a report must say that these are no patients
         "virtual": any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs),
     }

@@ -21,6 +21,7 @@ HOMES = {
     "bpy": {"synth/blender.py"},
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
+    "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py"},
     "mlflow": {"training/tracking.py"},
 }
 

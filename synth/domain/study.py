@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
+from synth.domain.cases import some
+from synth.domain.dicom_header import Up
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -24,7 +26,7 @@ from synth.domain.patch import (
 )
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
-from synth.domain.volume import case_name, read, suffix_of
+from synth.domain.volume import read
 
 Side = Literal["left", "right"]
 FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
@@ -35,11 +37,14 @@ class ImportSettings:
     """How scans are read.
 
     side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
+    series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
     """
 
     side: Side | None = None
     threshold: float | None = None
     spacing_mm: float | None = None
+    series: str | None = None
+    up: Up | None = None
     couch: Couch = "none"
     couch_mm: float = 12.0
 
@@ -48,6 +53,10 @@ class ImportSettings:
             raise ValueError(f"side is {self.side!r}; allowed: left, right")
         if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
+        if self.up not in (None, *get_args(Up)):
+            raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
+        if self.couch != "none" and self.up not in (None, "anterior"):
+            raise ValueError(f"couch {self.couch} drops a couch behind the body; with up {self.up} it is elsewhere")
         if not 0 < self.couch_mm < 200:
             raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
 
@@ -125,7 +134,7 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=_silhouette_notes(view),
+        notes=source.notes + _assumed(source, anatomy) + _silhouette_notes(view),
     )
 
 
@@ -133,7 +142,7 @@ def import_case(
     path: Path, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
     """One case from its file and annotation. Raises ValueError, naming the case, for whatever does not fit."""
-    source = read(path, spacing_mm=settings.spacing_mm)
+    source = read(path, spacing_mm=settings.spacing_mm, series=settings.series, up=settings.up)
     case = annotation.case
     try:
         prepared = prepare(source, anatomy, crop, settings)
@@ -191,56 +200,12 @@ def patch_landmarks(
     return np.asarray(patch)
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The images that paths stand for: files, the images in a folder, or a folder of DICOM slices itself.
-
-    Raises: ValueError for a path that does not exist.
-    """
-    found = []
-    for path in paths:
-        if not path.exists():
-            raise ValueError(f"image {path} does not exist")
-        within = (
-            sorted(p for p in path.iterdir() if suffix_of(p) and p.is_file() and p.name[0] != ".")
-            if path.is_dir()
-            else []
-        )
-        found += within or [path]
-    return found
-
-
-def name_cases(paths: Sequence[Path]) -> dict[str, Path]:
-    """Case name -> path. Raises ValueError where two share a name."""
-    cases: dict[str, Path] = {}
-    for path in paths:
-        name = case_name(path)
-        if name in cases:
-            raise ValueError(f"case {name!r} is the name of both {cases[name]} and {path}; rename one")
-        cases[name] = path
-    return cases
-
-
-def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tuple[Path, Annotation]]:
-    """Each image with its annotation, in the order of case names.
-
-    Raises: ValueError where two images share a case name, or an image or an annotation stands alone.
-    """
-    files = name_cases(images)
-    if alone := sorted(files.keys() - annotations.keys()):
-        raise ValueError(f"no landmarks for {len(alone)} images: {_some(alone)}; every image of a study needs them")
-    if alone := sorted(annotations.keys() - files.keys()):
-        raise ValueError(
-            f"no image for {len(alone)} cases with landmarks: {_some(alone)}; there is {_some(sorted(files))}"
-        )
-    return [(files[name], annotations[name]) for name in sorted(files)]
-
-
 def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     """The cases as the rows of a study, in the order given. Raises ValueError where 2D images and volumes are mixed."""
     depths = [case.depth_mm for case in cases]
     flat = [case.case for case in cases if case.depth_mm is None]
     if 0 < len(flat) < len(cases):
-        raise ValueError(f"2D images ({_some(flat)}) and volumes are mixed; import them as two studies")
+        raise ValueError(f"2D images ({some(flat)}) and volumes are mixed; import them as two studies")
     return Samples(
         sample_id=np.arange(first_id, first_id + len(cases), dtype=np.int64),
         packed=pack_silhouettes(np.stack([case.silhouette for case in cases])),
@@ -258,10 +223,6 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     )
 
 
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
-
-
 def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
     """(low, high) corners (3,) of a volume in patient mm."""
     affine = volume.index_to_patient
@@ -276,6 +237,13 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     height, width = prepared.source.silhouette.shape
     x, y = prepared.patch_map.source_points(landmarks).T
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
+
+
+def _assumed(source: Image | Volume, anatomy: Anatomy) -> tuple[str, ...]:
+    """What no file tells of a hand: how it was turned in the scanner."""
+    if anatomy.base == "hand" and isinstance(source, Volume):
+        return ("the hand is taken to lie with its back to anterior and its fingers to superior",)
+    return ()
 
 
 def _silhouette_notes(view: Projection) -> tuple[str, ...]:

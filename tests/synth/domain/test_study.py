@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from synth.domain.anatomy import BODY, HAND, INSIDE, OUTLINE, OUTSIDE
+from synth.domain.cases import find_images, match
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import Crop, apply_affine
 from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.study import ImportSettings, assemble, find_images, import_case, match, prepare
+from synth.domain.study import ImportSettings, assemble, import_case, prepare
 from synth.domain.volume import write_image, write_volume
+from tests.dicoms import write_radiograph
 
 LEFT = ImportSettings(side="left")
 
@@ -58,7 +60,7 @@ def test_a_right_hand_gives_the_patch_of_its_left_mirror_image(tmp_path):
     np.testing.assert_allclose(cases[0].depth_mm, cases[1].depth_mm, atol=1e-3)
     for case, mm in zip(cases, (left_mm, right_mm), strict=True):
         np.testing.assert_allclose(case.patch_map.patient_points(case.landmarks), mm, atol=0.02)
-        assert not case.notes
+        assert not any("mirrored" in note for note in case.notes)
 
 
 def test_the_wrong_side_is_noted(tmp_path):
@@ -194,6 +196,16 @@ def test_a_folder_stands_for_its_images(tmp_path):
     assert [p.name for p in find_images([tmp_path])] == ["a.nii.gz", "b.png"]
     with pytest.raises(ValueError, match="does not exist"):
         find_images([tmp_path / "none"])
+    write_radiograph(tmp_path / "slice", np.zeros((4, 4), np.uint16))
+    with pytest.raises(ValueError, match=r"holds images \(a\.nii\.gz\) beside DICOM files \(slice\)"):
+        find_images([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[2J.png", "a\u202egnp.png", "a\udcff.png", " .png"])
+def test_names_that_would_disturb_a_terminal_or_a_table_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="rename it") as caught:
+        match([tmp_path / name], {})
+    assert str(caught.value).isprintable()
 
 
 def test_study_rows_keep_order_maps_and_names(tmp_path):
