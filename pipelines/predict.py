@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from pipelines.cli import parser, progress, require_empty, run
-from pipelines.reading import add_reading_options, reading_settings, require_side
+from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from synth.domain.cases import find_images, name_cases
 from synth.domain.landmarks import Prediction, write_markups, write_predictions
+from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings, Prepared, prepare
-from synth.domain.volume import read
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
@@ -69,10 +69,10 @@ def predict_all(
     """(results, case -> why it failed); each case's files are written as soon as it is done."""
     anatomy = loaded.card.anatomy
     results, failures = [], {}
-    with progress(len(cases), "case", "predicting") as bar:
+    with Reader() as reader, progress(len(cases), "case", "predicting") as bar:
         for case, path in cases.items():
             try:
-                source = read(path, spacing_mm=settings.spacing_mm, series=settings.series, up=settings.up)
+                source = read_scan(reader, path, settings)
                 prepared = prepare(source, anatomy, loaded.card.crop, settings)
                 predicted = predict_case(loaded, prepared)
             except ValueError as error:

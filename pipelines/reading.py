@@ -1,11 +1,14 @@
 """The options that say how scans are read, shared by the verbs that read them."""
 
 import argparse
+from pathlib import Path
 from typing import get_args
 
 from pipelines.cli import UsageError
 from synth.domain.anatomy import Anatomy
 from synth.domain.dicom_header import Up
+from synth.domain.projection import Image, Volume
+from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings
 
 
@@ -45,3 +48,8 @@ def require_side(settings: ImportSettings, anatomy: Anatomy) -> None:
         raise UsageError("give --side left or --side right: which hand it is is never guessed")
     if anatomy.base != "hand" and settings.side is not None:
         raise UsageError(f"--side is for hands; leave it out for {anatomy.name}")
+
+
+def read_scan(reader: Reader, path: Path, settings: ImportSettings) -> Image | Volume:
+    """The scan at `path`, read as the settings say. Raises ValueError for what cannot be read."""
+    return reader.read(path, spacing_mm=settings.spacing_mm, series=settings.series, up=settings.up)

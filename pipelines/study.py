@@ -5,8 +5,9 @@
   python pipelines/study.py body --images ct/ --landmarks landmarks.csv --couch accumulate --out s3://bucket/study
 
 Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
-of images stands for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
-coordinates = not annotated), or one CASE.mrk.json of 3D Slicer per case. Look at cases.png afterwards.
+of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,
+LPS; 2D: px, z empty; empty coordinates = not annotated), or one CASE.mrk.json of 3D Slicer per case. Look at cases.png
+afterwards.
 """
 
 import dataclasses
@@ -15,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.cli import UsageError, parser, progress, require_empty, run
-from pipelines.reading import add_reading_options, reading_settings, require_side
+from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from pipelines.sheet import draw_sheet
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.cases import find_images, match
 from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
+from synth.domain.reader import Reader
 from synth.domain.schema import Samples
 from synth.domain.shards import Manifest, write_bytes, write_manifest, write_shard
 from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
@@ -70,9 +72,10 @@ def import_all(
 ) -> list[ImportedCase]:
     """The cases in order; prints what each was cut at and how large it is."""
     cases = []
-    with progress(len(pairs), "case", "importing") as bar:
+    with Reader() as reader, progress(len(pairs), "case", "importing") as bar:
         for path, annotation in pairs:
-            cases.append(import_case(path, annotation, anatomy, crop, settings))
+            source = read_scan(reader, path, settings)
+            cases.append(import_case(source, annotation, anatomy, crop, settings))
             bar.update()
     print("\n".join(describe(case) for case in cases), flush=True)
     return cases

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,7 +25,6 @@ from synth.domain.patch import (
 )
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
-from synth.domain.volume import read
 
 Side = Literal["left", "right"]
 FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
@@ -139,10 +137,9 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
 
 
 def import_case(
-    path: Path, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
+    source: Image | Volume, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
-    """One case from its file and annotation. Raises ValueError, naming the case, for whatever does not fit."""
-    source = read(path, spacing_mm=settings.spacing_mm, series=settings.series, up=settings.up)
+    """One case from its scan and annotation. Raises ValueError, naming the case, for whatever does not fit."""
     case = annotation.case
     try:
         prepared = prepare(source, anatomy, crop, settings)

@@ -44,9 +44,11 @@ def read(
     suffix = "" if path.is_dir() else suffix_of(path)
     if path.is_dir() or (not suffix and is_dicom(path)):
         return _read_dicom(read_series(path, series), path, spacing_mm, up, max_voxels)
-    if not suffix:
+    if not suffix or not path.is_file():
         allowed = " ".join(SUFFIXES)
-        raise ValueError(f"image {path} is no DICOM and has an unknown extension; allowed: {allowed}, or DICOM")
+        raise ValueError(
+            f"image {path} is no DICOM and has an unknown extension, or is no file; allowed: {allowed}, or DICOM"
+        )
     try:
         notes = check_header(path, suffix)
         image = _decode(path, suffix, max_voxels)
@@ -98,7 +100,14 @@ def _decode(path: Path, suffix: str, max_voxels: int) -> sitk.Image:
         check_bytes(path, suffix, int(np.prod([float(n) for n in size])), voxel)
         return reader.Execute()
     except RuntimeError as error:
+        _check_memory(error)
         raise ValueError(f"cannot be read: it is damaged, or no {suffix[1:]} file; export it again") from error
+
+
+def _check_memory(error: RuntimeError) -> None:
+    """Raise MemoryError where that is what SimpleITK ran out of."""
+    if "alloc" in str(error):
+        raise MemoryError from error
 
 
 def _check_size(size: tuple[int, ...], values: int, max_voxels: int) -> None:
@@ -192,6 +201,7 @@ def _read_dicom(series: Series, path: Path, spacing_mm: float | None, up: Up | N
         image = _stacked(series, series.stack)
         return _volume(image, series.notes + _lying(series.lies, series.up, up), max_voxels)
     except RuntimeError as error:
+        _check_memory(error)
         raise ValueError(f"DICOM series {path} cannot be read: its pixels are missing or damaged") from error
     except ValueError as error:
         raise ValueError(f"DICOM series {path} {error}") from error

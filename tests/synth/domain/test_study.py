@@ -12,7 +12,7 @@ from synth.domain.patch import Crop, apply_affine
 from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.study import ImportSettings, assemble, import_case, prepare
-from synth.domain.volume import write_image, write_volume
+from synth.domain.volume import read, write_image, write_volume
 from tests.dicoms import write_radiograph
 
 LEFT = ImportSettings(side="left")
@@ -54,7 +54,9 @@ def test_a_right_hand_gives_the_patch_of_its_left_mirror_image(tmp_path):
     for name, volume, mm in (("left", left, left_mm), ("right", right, right_mm)):
         write_volume(volume, tmp_path / f"{name}.nii.gz")
         annotation = Annotation(case=name, subject="s", points=mm)
-        cases.append(import_case(tmp_path / f"{name}.nii.gz", annotation, HAND, Crop(), ImportSettings(side=name)))
+        cases.append(
+            import_case(read(tmp_path / f"{name}.nii.gz"), annotation, HAND, Crop(), ImportSettings(side=name))
+        )
     np.testing.assert_array_equal(cases[0].silhouette, cases[1].silhouette)
     np.testing.assert_allclose(cases[0].landmarks, cases[1].landmarks, atol=1e-3)
     np.testing.assert_allclose(cases[0].depth_mm, cases[1].depth_mm, atol=1e-3)
@@ -67,7 +69,11 @@ def test_the_wrong_side_is_noted(tmp_path):
     volume, mm = hand_volume()
     write_volume(volume, tmp_path / "a.nii.gz")
     case = import_case(
-        tmp_path / "a.nii.gz", Annotation(case="a", subject="a", points=mm), HAND, Crop(), ImportSettings(side="right")
+        read(tmp_path / "a.nii.gz"),
+        Annotation(case="a", subject="a", points=mm),
+        HAND,
+        Crop(),
+        ImportSettings(side="right"),
     )
     assert any("mirrored" in note for note in case.notes)
 
@@ -76,7 +82,7 @@ def test_patch_shows_the_silhouette_at_its_landmarks(tmp_path):
     volume, mm = hand_volume()
     write_volume(volume, tmp_path / "a.nii.gz")
     mm[2] = np.nan
-    case = import_case(tmp_path / "a.nii.gz", Annotation(case="a", subject="p", points=mm), HAND, Crop(), LEFT)
+    case = import_case(read(tmp_path / "a.nii.gz"), Annotation(case="a", subject="p", points=mm), HAND, Crop(), LEFT)
     assert case.silhouette.shape == (96, 96)
     assert set(case.visible[[0, 1, 3, 4]]) <= {OUTLINE, INSIDE} and case.visible[2] == OUTSIDE
     assert np.isnan(case.landmarks[2]).all()
@@ -92,7 +98,7 @@ def test_what_lies_beyond_the_image_is_not_observed(tmp_path):
     pixels[40:, 40:120] = 200  # cut off at the lower edge, 160 high
     write_image(pixels, tmp_path / "a.png")
     px = np.array([[80.0, 100, np.nan], [80, 204, np.nan], *[[np.nan] * 3] * 3])
-    case = import_case(tmp_path / "a.png", Annotation(case="a", subject="a", points=px), HAND, Crop(), LEFT)
+    case = import_case(read(tmp_path / "a.png"), Annotation(case="a", subject="a", points=px), HAND, Crop(), LEFT)
     margin = 96 * 0.04 / 1.08
     below = np.arange(96) + 0.5 > 96 - margin
     assert not case.observed[below].any() and case.observed[~below][:, 10:86].all()
@@ -113,7 +119,13 @@ def test_image_landmarks_in_px_reach_the_patch(tmp_path, spacing):
     write_image(pixels, tmp_path / "a.png")
     px = np.array([[40.0, 20, np.nan], [120, 180, np.nan], [80, 100, np.nan], [40, 180, np.nan], [np.nan] * 3])
     settings = replace(LEFT, spacing_mm=spacing)
-    case = import_case(tmp_path / "a.png", Annotation(case="a", subject="a", points=px), HAND, Crop(), settings)
+    case = import_case(
+        read(tmp_path / "a.png", spacing_mm=spacing),
+        Annotation(case="a", subject="a", points=px),
+        HAND,
+        Crop(),
+        settings,
+    )
     np.testing.assert_allclose(case.patch_map.source_points(case.landmarks)[:4], px[:4, :2], atol=1e-3)
     scale = 160 * 1.08 / 96
     np.testing.assert_allclose(case.landmarks[2, :2], [48, 48], atol=1e-4)
@@ -132,7 +144,9 @@ def test_slicer_positions_and_pixels_of_an_image_differ_by_half_a_pixel(tmp_path
     px = np.column_stack([np.linspace(12, 45, 5), np.linspace(15, 35, 5), np.full(5, np.nan)])
     slicer = np.column_stack([px[:, :2] - 0.5, np.zeros(5)])
     one, two = (
-        import_case(tmp_path / "a.png", Annotation(case="a", subject="a", points=p, viewer=viewer), HAND, Crop(), LEFT)
+        import_case(
+            read(tmp_path / "a.png"), Annotation(case="a", subject="a", points=p, viewer=viewer), HAND, Crop(), LEFT
+        )
         for p, viewer in ((px, False), (slicer, True))
     )
     np.testing.assert_allclose(one.landmarks, two.landmarks, atol=1e-5)
@@ -156,7 +170,7 @@ def test_slicer_positions_and_pixels_of_an_image_differ_by_half_a_pixel(tmp_path
 def test_coordinates_that_do_not_suit_a_volume_are_refused(tmp_path, points, words):
     write_volume(hand_volume()[0], tmp_path / "a.nii.gz")
     with pytest.raises(ValueError, match=words) as caught:
-        import_case(tmp_path / "a.nii.gz", Annotation(case="a", subject="a", points=points), HAND, Crop(), LEFT)
+        import_case(read(tmp_path / "a.nii.gz"), Annotation(case="a", subject="a", points=points), HAND, Crop(), LEFT)
     assert "case 'a'" in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -166,7 +180,7 @@ def test_an_image_takes_no_z(tmp_path):
     write_image(pixels, tmp_path / "a.png")
     with pytest.raises(ValueError, match="no z"):
         import_case(
-            tmp_path / "a.png", Annotation(case="a", subject="a", points=np.full((5, 3), 8.0)), HAND, Crop(), LEFT
+            read(tmp_path / "a.png"), Annotation(case="a", subject="a", points=np.full((5, 3), 8.0)), HAND, Crop(), LEFT
         )
 
 
@@ -214,7 +228,9 @@ def test_study_rows_keep_order_maps_and_names(tmp_path):
         volume, mm = hand_volume(origin=(-40.0 + k, 20.0, 500.0))
         write_volume(volume, tmp_path / f"{name}.mha")
         cases.append(
-            import_case(tmp_path / f"{name}.mha", Annotation(case=name, subject="p", points=mm), HAND, Crop(), LEFT)
+            import_case(
+                read(tmp_path / f"{name}.mha"), Annotation(case=name, subject="p", points=mm), HAND, Crop(), LEFT
+            )
         )
     samples = assemble(cases, first_id=7)
     assert samples.case == ("a", "b") and samples.subject == ("p", "p") and samples.sample_id.tolist() == [7, 8]
@@ -237,7 +253,11 @@ def test_left_and_right_exchanged_in_a_body_are_noted(tmp_path):
     for sign in (1, -1):
         points = np.column_stack([sign * x, np.full(9, 40.0), np.linspace(370, 30, 9)])
         case = import_case(
-            tmp_path / "a.nii.gz", Annotation(case="a", subject="a", points=points), BODY, Crop(), ImportSettings()
+            read(tmp_path / "a.nii.gz"),
+            Annotation(case="a", subject="a", points=points),
+            BODY,
+            Crop(),
+            ImportSettings(),
         )
         assert any("exchanged" in note for note in case.notes) == (sign < 0)
 
