@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from synth.domain.dicom_header import (
     GROUPS,
@@ -212,13 +214,21 @@ def _check_pixels(file: Path, header: Dataset) -> None:
         raise ValueError(f"has {samples} values per pixel (colour?) in {file.name}; export it in greyscale")
     if modality(header) == "CT" and header.get("PhotometricInterpretation") == "MONOCHROME1":
         raise ValueError("stores inverted CT numbers (MONOCHROME1); export it as MONOCHROME2")
+    if "PixelData" not in header:
+        raise ValueError(f"has no pixels in {file.name}; export it again")
     syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
     if syntax is not None and (not syntax.is_transfer_syntax or syntax.is_compressed):
         return
     frames = max(1, whole(header, "NumberOfFrames"))
     wanted = whole(header, "Rows") * whole(header, "Columns") * frames * whole(header, "BitsAllocated") // 8
-    if (held := file.stat().st_size) < wanted:
-        raise ValueError(f"is truncated: {file.name} has {held} bytes for {wanted} of pixels; export it again")
+    raw = header.get_item("PixelData", keep_deferred=True)
+    if not isinstance(raw, RawDataElement) or not wanted <= raw.length <= wanted + 1:  # lengths are even
+        held = raw.length if isinstance(raw, RawDataElement) else 0
+        raise ValueError(
+            f"has {held} bytes of pixels in {file.name} where its header speaks of {wanted}; export it again"
+        )
+    if syntax != DeflatedExplicitVRLittleEndian and file.stat().st_size < raw.value_tell + raw.length:
+        raise ValueError(f"is truncated: {file.name} ends within its pixels; export it again")
 
 
 def _same_pixels(one: Frame, other: Frame) -> bool:

@@ -29,18 +29,19 @@ TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "ImageType", "PatientPosition",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
     "NominalScannedPixelSpacing", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
-    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", *GROUPS,
+    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelData", *GROUPS,
 )  # fmt: skip
+DEFERRED = 1 << 16  # bytes; pixels are not read here, only their length
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM does, with its preamble or, as old exports, with a first tag of group 2 or 8."""
+    """Whether a file begins as DICOM does, with its preamble or, as old exports, with a first tag of group 8."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(132)
     except OSError:
         return False
-    return head[128:] == b"DICM" or (len(head) == 132 and head[:2] in (b"\x02\0", b"\x08\0") and head[3:4] == b"\0")
+    return head[128:] == b"DICM" or (len(head) == 132 and head[:2] == b"\x08\0" and head[3:4] == b"\0")
 
 
 def read_header(file: Path, tags: Sequence[str] = TAGS) -> Dataset | None:
@@ -48,9 +49,12 @@ def read_header(file: Path, tags: Sequence[str] = TAGS) -> Dataset | None:
     if not is_dicom(file):
         return None
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(tags), force=True)
+        header = pydicom.dcmread(file, defer_size=DEFERRED, specific_tags=list(tags), force=True)
     except Exception as error:  # whatever pydicom trips over in a damaged file; its text may quote the header
-        raise ValueError(f"DICOM file {file} has a damaged header; export it again") from error
+        raise ValueError(f"DICOM file {file} is damaged or truncated; export it again") from error
+    if not header:
+        raise ValueError(f"DICOM file {file} is damaged or truncated; export it again")
+    return header
 
 
 def lying(header: Dataset) -> tuple[str, Up | None]:

@@ -4,18 +4,19 @@ SimpleITK (2.5.7) believes a header: it allocates whatever it says, fills a trun
 0 mm for 1 mm, reads the data file a header names wherever that lies, and ignores the rotation in a photograph.
 """
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import PIL.Image
 
-from synth.domain.nifti import check_geometry, gzip_bytes, read_nifti_header
+from synth.domain.nifti import check_finite, check_geometry, gzip_bytes, read_nifti_header
 
 FLAT = (".png", ".jpg", ".jpeg")  # no spacing worth trusting
 MEDICAL = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 LONGEST_HEADER = 1 << 20
 EXIF_ORIENTATION = 274
-NO_PLACE = "the file does not say which way its axes point: taken as left, posterior, superior"
+NO_PLACE = "which way its axes point is not known: taken as left, posterior, superior"
 
 
 def check_header(path: Path, suffix: str) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def check_header(path: Path, suffix: str) -> tuple[str, ...]:
         _check_spacing(header.pixdim[1 : 1 + min(max(header.num_dims, 2), 3)].tolist())
         return () if check_geometry(header) else (NO_PLACE,)
     if suffix in FLAT:
-        return _check_photograph(path)
+        return _check_photograph(path, "PNG" if suffix == ".png" else "JPEG")
     fields, _ = _text_header(path, suffix)
     names = [fields[key] for key in ("elementdatafile", "data file", "datafile") if key in fields]
     for name in names:
@@ -46,37 +47,36 @@ def check_header(path: Path, suffix: str) -> tuple[str, ...]:
 def check_bytes(path: Path, suffix: str, num_voxels: int, voxel_bytes: int) -> None:
     """Raise ValueError, a predicate, where a file does not hold the voxels that its header promises, no more, no less.
 
-    PNG, JPEG and compressed data are left to SimpleITK, which reports a short read itself (tested).
+    PNG, JPEG and compressed NRRD are left to SimpleITK, which reports a short read itself (tested).
     """
+    if suffix in FLAT:
+        return
+    wanted = num_voxels * voxel_bytes
     if suffix in (".nii", ".nii.gz"):
         header = read_nifti_header(path)
         wanted = header.data_offset + num_voxels * header.bits // 8
         held = gzip_bytes(path, wanted) if suffix == ".nii.gz" else path.stat().st_size
-    elif suffix in FLAT:
-        return
     else:
-        fields, length = _text_header(path, suffix)
-        packed = fields.get("compresseddata", "").lower() == "true" or fields.get("encoding", "raw").lower() != "raw"
-        if packed or {"headersize", "line skip", "byte skip", "lineskip", "byteskip"} & fields.keys():
-            return
-        name = fields.get("elementdatafile", fields.get("data file", fields.get("datafile", "LOCAL")))
-        local = name.upper() == "LOCAL"
-        held = path.stat().st_size - length if local else (path.parent / name).stat().st_size
-        wanted = num_voxels * voxel_bytes
+        held = _bytes_of_text_header(path, suffix, wanted)
     if held < wanted:
         raise ValueError(f"is truncated: {held} of {wanted} bytes; copy it again")
     if held > wanted:
-        raise ValueError(f"holds {held} bytes, its header speaks of {wanted}: one of them is wrong; export it again")
+        raise ValueError(
+            f"holds more than the {wanted} bytes its header speaks of: one of them is wrong; export it again"
+        )
+    if suffix in (".nii", ".nii.gz"):
+        check_finite(path, header)
 
 
-def _check_photograph(path: Path) -> tuple[str, ...]:
+def _check_photograph(path: Path, kind: str) -> tuple[str, ...]:
     try:
-        with PIL.Image.open(path) as image:
+        with PIL.Image.open(path, formats=(kind,)) as image:
+            image.load()  # SimpleITK fills the rest of a truncated JPEG with grey
             mode, turned = image.mode, image.getexif().get(EXIF_ORIENTATION, 1)
     except PIL.Image.DecompressionBombError as error:
         raise ValueError("claims more pixels than a radiograph has; scale it down") from error
     except Exception as error:  # PIL raises many kinds for damaged files
-        raise ValueError("cannot be read: it is damaged, or no PNG or JPEG") from error
+        raise ValueError(f"cannot be read: it is damaged, or no {kind}; export it again") from error
     if turned != 1:
         raise ValueError(
             f"carries a rotation (EXIF orientation {turned}) that programs treat differently; save it upright"
@@ -105,6 +105,28 @@ def _text_header(path: Path, suffix: str) -> tuple[dict[str, str], int]:
         if key.strip().lower() == "elementdatafile":
             break
     return fields, min(start, len(data))
+
+
+def _bytes_of_text_header(path: Path, suffix: str, wanted: int) -> int:
+    """Bytes of voxels behind a MetaImage or NRRD header, unpacked; `wanted` where only SimpleITK can tell."""
+    fields, start = _text_header(path, suffix)
+    plain = fields.get("binarydata", "true").lower() == "true" and fields.get("encoding", "raw").lower() == "raw"
+    if not plain or {"headersize", "line skip", "byte skip", "lineskip", "byteskip"} & fields.keys():
+        return wanted
+    name = fields.get("elementdatafile", fields.get("data file", fields.get("datafile", "LOCAL")))
+    if name.upper() != "LOCAL":
+        path, start = path.parent / name, 0
+    if fields.get("compresseddata", "").lower() != "true":
+        return path.stat().st_size - start
+    held, inflate = 0, zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib or gzip
+    with open(path, "rb") as stream:
+        stream.seek(start)
+        try:
+            while held <= wanted and (block := inflate.unconsumed_tail or stream.read(1 << 16)):
+                held += len(inflate.decompress(block, 1 << 22))
+        except zlib.error:
+            return min(held, wanted - 1)
+    return held
 
 
 def _check_data_file(path: Path, name: str) -> None:

@@ -6,7 +6,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,16 @@ from synth.domain.patch import Matrix, apply_affine
 # Where the fields of version 1 and version 2 stand, and how they are stored
 LAYOUTS: dict[int, dict[str, tuple[int, str]]] = {
     348: {
-        "shape": (40, "8h"), "bits": (70, "2h"), "pixdim": (76, "4f"), "offset": (108, "f"), "codes": (252, "2h"),
+        "shape": (40, "8h"), "type": (70, "2h"), "pixdim": (76, "4f"), "offset": (108, "f"), "codes": (252, "2h"),
         "quaternion": (256, "6f"), "rows": (280, "12f"), "magic": (344, "3s"),
     },
     540: {
-        "shape": (16, "8q"), "bits": (12, "2h"), "pixdim": (104, "4d"), "offset": (168, "q"), "codes": (344, "2i"),
+        "shape": (16, "8q"), "type": (12, "2h"), "pixdim": (104, "4d"), "offset": (168, "q"), "codes": (344, "2i"),
         "quaternion": (352, "6d"), "rows": (400, "12d"), "magic": (4, "3s"),
     },
 }  # fmt: skip
+FLOATS = {16: "f4", 64: "f8"}
+BLOCK = 1 << 22
 SHEARED = 1e-3  # cosines between axes beyond this are a shear
 APART_VOXELS = 0.5  # qform and sform may put a corner this far apart
 
@@ -33,6 +35,7 @@ class NiftiHeader:
     """Where the voxels lie, in the file and in the patient.
 
     num_dims: axes in use; size: (3,) voxels along each; data_offset: bytes before the voxels; bits: of one voxel
+    real: "f4" or "f8" where voxels are floats, else ""; order: "<" or ">"
     pixdim: (4,) handedness and voxel size; quaternion: (6,) b, c, d and the offset; sform: (3, 4) index -> RAS mm
     """
 
@@ -40,6 +43,8 @@ class NiftiHeader:
     size: NDArray[np.float64]
     data_offset: int
     bits: int
+    real: str
+    order: str
     qform_code: int
     sform_code: int
     pixdim: NDArray[np.float64]
@@ -65,7 +70,7 @@ class NiftiHeader:
 def read_nifti_header(path: Path) -> NiftiHeader:
     """The header of a .nii or .nii.gz. Raises ValueError, a predicate without its subject, where there is none."""
     try:
-        with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb") as stream:
+        with _opened(path) as stream:
             return _parse(stream.read(544))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError("is no gzip file, or a truncated one; copy it again") from error
@@ -93,6 +98,17 @@ def check_geometry(header: NiftiHeader) -> bool:
     return bool(header.sform_code > 0 or header.qform_code > 0)
 
 
+def check_finite(path: Path, header: NiftiHeader) -> None:
+    """Raise ValueError, a predicate, for floats that are NaN or infinite: SimpleITK (2.5.7) reads them as 0, tissue."""
+    if not header.real:
+        return
+    with _opened(path) as stream:
+        stream.seek(header.data_offset)
+        while block := stream.read(BLOCK):
+            if not np.isfinite(np.frombuffer(block[: len(block) // 8 * 8], header.order + header.real)).all():
+                raise ValueError("holds NaN or infinite values; replace them by that of air")
+
+
 def gzip_bytes(path: Path, wanted: int) -> int:
     """Decompressed size of a gzip file, counted little further than `wanted`.
 
@@ -106,11 +122,15 @@ def gzip_bytes(path: Path, wanted: int) -> int:
     held = 0
     try:
         with gzip.open(path, "rb") as stream:
-            while held <= wanted and (block := stream.read(1 << 20)):
+            while held <= wanted and (block := stream.read(BLOCK)):
                 held += len(block)
     except (EOFError, OSError, zlib.error):
         return min(held, wanted - 1)
     return held
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb")
 
 
 def _parse(data: bytes) -> NiftiHeader:
@@ -127,7 +147,9 @@ def _parse(data: bytes) -> NiftiHeader:
             num_dims=found["shape"][0],
             size=np.array(found["shape"][1:4], np.float64),
             data_offset=int(found["offset"][0]),
-            bits=found["bits"][1],
+            real=FLOATS.get(found["type"][0], ""),
+            order=order,
+            bits=found["type"][1],
             qform_code=found["codes"][0],
             sform_code=found["codes"][1],
             pixdim=np.array(found["pixdim"], np.float64),

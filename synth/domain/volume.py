@@ -167,8 +167,9 @@ def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int) -> Volum
     direction = np.array(image.GetDirection()).reshape(3, 3)
     if np.abs(np.linalg.norm(direction, axis=0) - 1).max() > 1e-3:
         raise ValueError("has directions that are no unit vectors (scaled or sheared); resample it to straight axes")
-    image = sitk.DICOMOrient(image, "LPS")
-    direction = np.array(image.GetDirection()).reshape(3, 3)
+    if np.abs(direction - np.eye(3)).max() > OBLIQUE:
+        image = sitk.DICOMOrient(image, "LPS")
+        direction = np.array(image.GetDirection()).reshape(3, 3)
     if np.abs(direction - np.eye(3)).max() > OBLIQUE:
         image = _straighten(image, max_voxels)
     affine: Matrix = np.column_stack([np.diag(image.GetSpacing()), image.GetOrigin()])
@@ -268,7 +269,7 @@ def _lying(lies: str, header: Up | None, given: Up | None) -> tuple[str, ...]:
         couch = "" if given == "anterior" else "; the couch is not behind the body and stays in the picture"
         return (f"the {given} side faced up, as given{doubt}{couch}",) if couch or doubt else ()
     if header is None:
-        return ("the file does not say how the patient lay: taken as on a couch behind the body (--up anterior)",)
+        return ("how the patient lay is not known: taken as on the back (--up anterior)",)
     if header != "anterior":
         place = "between viewer and body" if header == "posterior" else "beside the body"
         raise ValueError(f"shows a patient who lies {lies}: the couch lies {place}; give --up {header} to read it so")
