@@ -2,7 +2,7 @@
 """Place landmarks on new scans: 3D Slicer markups, overlays, a table, and a record of what was used.
 
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
-  python pipelines/predict.py --model models:/synthmark-body/1 --couch accumulate --out /data/predicted ct_folder/
+  python pipelines/predict.py --model models:/synthmark-body/1 --out /data/predicted ct_folder/
 
 INPUT: 2D images or volumes, or folders of them, or a folder with a DICOM series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is

@@ -17,7 +17,10 @@ def add_reading_options(options: argparse.ArgumentParser) -> None:
     options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
     options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
     options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument("--couch", choices=("none", "accumulate"), default="none", help="accumulate: drop a CT couch")
+    options.add_argument(
+        "--couch", choices=("auto", "fit", "accumulate", "none"), default="auto",
+        help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
+    )  # fmt: skip
     options.add_argument(
         "--series", metavar="N", help="which DICOM series of a folder: its number as listed, or its UID"
     )

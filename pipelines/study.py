@@ -2,7 +2,7 @@
 """Import labelled scans into a study: silhouettes, depth and landmarks in the patch that networks see.
 
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
-  python pipelines/study.py body --images ct/ --landmarks landmarks.csv --couch accumulate --out s3://bucket/study
+  python pipelines/study.py body --images ct/ --landmarks landmarks.csv --out s3://bucket/study
 
 Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
 of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,

@@ -1,5 +1,6 @@
 """One virtual subject, posed and seen: a mesh in viewing coordinates with exact landmarks, made from its id alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,12 +84,18 @@ class Figure:
     parameters: Parameters
 
 
+def sample_people(recipe: RenderRecipe, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+    """The shape parameters of subjects drawn from the recipe, one per generator; each as if it were alone."""
+    if recipe.hand is not None:
+        shape = recipe.hand.shape
+        return [stored(sample_hand_shape(shape, template.changes, rng)) for rng in rngs]
+    assert recipe.body is not None
+    return [stored(person) for person in recipe.body.shape.sample(template, rngs)]
+
+
 def sample_person(recipe: RenderRecipe, template: Template, rng: np.random.Generator) -> Parameters:
     """The shape parameters of a subject drawn from the recipe."""
-    if recipe.hand is not None:
-        return stored(sample_hand_shape(recipe.hand.shape, template.changes, rng))
-    assert recipe.body is not None
-    return stored(recipe.body.shape.sample(template, rng))
+    return sample_people(recipe, template, [rng])[0]
 
 
 def sample_pose(recipe: RenderRecipe, rng: np.random.Generator) -> Parameters:

@@ -17,16 +17,16 @@ PHENOTYPES = ("gender", "age", "muscle", "weight", "height", "proportions")
 
 # How the model's phenotype combinations are spelled: per feature, the anchors of its linear interpolation in [0, 1]
 # (age from -1/3, newborn, to 1, old). Features that are not drawn stay at 0.5; the three ethnic bases at a third each.
-_ANCHORS: tuple[tuple[str, tuple[float, ...]], ...] = (
-    ("gender", (0.0, 1.0)),
-    ("age", (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)),
-    ("muscle", (0.0, 0.5, 1.0)),
-    ("weight", (0.0, 0.5, 1.0)),
-    ("height", (0.0, 1.0)),
-    ("proportions", (0.0, 1.0)),
-    ("cupsize", (0.0, 0.5, 1.0)),
-    ("firmness", (0.0, 0.5, 1.0)),
-)
+ANCHORS: dict[str, tuple[float, ...]] = {
+    "gender": (0.0, 1.0),
+    "age": (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0),
+    "muscle": (0.0, 0.5, 1.0),
+    "weight": (0.0, 0.5, 1.0),
+    "height": (0.0, 1.0),
+    "proportions": (0.0, 1.0),
+    "cupsize": (0.0, 0.5, 1.0),
+    "firmness": (0.0, 0.5, 1.0),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def coefficients(template: Template, parameters: Mapping[str, float]) -> Array:
     A phenotype that is not given stays at 0.5, a local change at 0.
     """
     factors = [np.full(3, 1 / 3)]
-    for feature, anchors in _ANCHORS:
+    for feature, anchors in ANCHORS.items():
         factors.append(_interpolation(parameters.get(feature, 0.5), anchors))
     variations = np.concatenate(factors)
     combined = np.prod(np.where(template.combined, variations[:, None], 1.0), axis=0)
@@ -91,7 +91,11 @@ def skin(
     transforms = np.concatenate([rotations, offsets[:, :, None]], axis=2).astype(np.float32).reshape(-1, 12)
     chosen = template.sparse_weights if weights is None else weights
     blended = (chosen @ transforms).reshape(-1, 3, 4)
-    return np.asarray(np.einsum("vab,vb->va", blended[:, :, :3], vertices) + blended[:, :, 3], np.float32)
+    posed = np.einsum(
+        "vab,bv->av", blended[:, :, :3], vertices.T, order="C"
+    )  # x, y and z apart, as settling wants them
+    posed += blended[:, :, 3].T
+    return np.asarray(posed.T, np.float32)
 
 
 def _interpolation(value: float, anchors: tuple[float, ...]) -> NDArray[np.float64]:

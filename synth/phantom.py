@@ -14,6 +14,8 @@ from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
+from synth.body.surface import surface_of
+from synth.couches import ROOM_MM, Couch
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.projection import Volume
 from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
@@ -26,7 +28,6 @@ from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
 SUBJECT, CASE, SCAN = range(3)  # fourth word: what the stream draws
-COUCH_MM = 45.0  # room behind the body for a couch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class PhantomRecipe:
     hand, body: as for renderings, but with ranges of their own
     deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm
     spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
-    modality: "ct" (body: with a couch where couch is set) or "mr"
+    modality: "ct" or "mr"; couch: what a CT patient lies on, see couches.py, "any" draws it for each case
     """
 
     anatomy: str
@@ -52,7 +53,7 @@ class PhantomRecipe:
     spacing_mm: tuple[float, float, float] = (0.8, 1.0, 0.8)
     blur_voxels: float = 0.6
     noise: float = 25.0
-    couch: bool = False
+    couch: Couch = "none"
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose
@@ -112,7 +113,7 @@ def body_phantoms() -> PhantomRecipe:
         modality="ct",
         spacing_mm=(3.0, 3.0, 4.0),
         noise=20.0,
-        couch=True,
+        couch="any",
     )  # fmt: skip
 
 
@@ -154,10 +155,14 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
 def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int, index: int) -> Volume:
     """The CT or MR volume of a patient, with its own noise."""
     rng = np.random.default_rng([seed, index, TAG, SCAN])
-    margin = (20.0, COUCH_MM if recipe.couch else 10.0, 10.0 + 2 * recipe.spacing_mm[2])
+    margin = (20.0, 10.0 if recipe.couch == "none" else ROOM_MM, 10.0 + 2 * recipe.spacing_mm[2])
     mask, affine = voxelise(patient.vertices, template.triangles, recipe.spacing_mm, margin)
     if recipe.modality == "ct":
-        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, recipe.couch, rng)
+        head = None
+        if recipe.couch != "none":
+            skin = patient.vertices[surface_of(template, "head").index]
+            head = np.stack([skin.min(0), skin.max(0)])
+        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head)
     return mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from synth.couches import AIR_HU, Couch, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
 
-AIR_HU, TISSUE_HU, COUCH_HU = -1000.0, 40.0, 120.0
+TISSUE_HU = 40.0
 MR_TISSUE = 420.0
 JITTER = 1.1e-4  # columns are shifted by this share of a voxel, so that none passes exactly through an edge
 
@@ -29,14 +30,6 @@ class Deformation:
         """(N, 3) displaced points of (N, 3), both in mm: the same field for surface and landmarks."""
         waves = np.sin(points @ self.frequencies.T + self.phases)
         return np.asarray(points + waves @ self.amplitudes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhantomRecipe:
-    """How virtual patients differ from what the generator renders."""
-
-    deformation_mm: float = 3.0
-    noise: float = 0.05
 
 
 def sample_deformation(
@@ -121,16 +114,21 @@ def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def ct_volume(
-    mask: NDArray[np.bool_], affine: Matrix, noise_hu: float, blur: float, couch: bool, rng: np.random.Generator
+    mask: NDArray[np.bool_],
+    affine: Matrix,
+    noise_hu: float,
+    blur: float,
+    rng: np.random.Generator,
+    couch: Couch = "none",
+    head: NDArray[np.float64] | None = None,
 ) -> Volume:
-    """A CT-like int16 volume in HU: air -1000, tissue 40, edges of `blur` voxels, noise, and a couch of two plates."""
+    """A CT-like int16 volume in HU: air -1000, tissue 40, edges of `blur` voxels, noise, and a couch.
+
+    head (2, 3): corners of the box around the patient's head, mm, where there is a couch.
+    """
     values = AIR_HU + (TISSUE_HU - AIR_HU) * _soften(mask, blur)
-    if couch:
-        step = affine[1, 1]
-        back = int(np.flatnonzero(mask.any((0, 2)))[-1]) + 1
-        for first in (back, back + round(30.0 / step)):
-            plate = slice(first, first + max(1, round(3.0 / step)))
-            values[:, plate] = np.maximum(values[:, plate], COUCH_HU)
+    if head is not None:
+        furnish(values, mask, affine, couch, head, rng)
     values += np.float32(noise_hu) * rng.standard_normal(values.shape, np.float32)
     return Volume(voxels=np.clip(np.rint(values), -1024, 3071).astype(np.int16), index_to_patient=affine)
 

@@ -94,12 +94,17 @@ def _cholesky() -> NDArray[np.float64]:
 _FACTOR = _cholesky()
 
 
+def cut(value: float, low: float, high: float) -> float:
+    """The value, held within low and high; numpy's clip takes twenty times as long for one number."""
+    return min(max(float(value), low), high)
+
+
 def mean_measures(sex: str, stature: float, bmi: float, age: float) -> NDArray[np.float64]:
     """(13,) expected MEASURES in metres of a "male" or "female" adult; stature in metres, age in years."""
     ratio, per_metre, per_bmi, per_year, _ = _TRENDS[sex].T
     tall, heavy = _CENTRE[sex]
-    masses = np.where(FLESHY, bmi, np.clip(bmi, *_BONY_BMI)) - heavy
-    years = np.clip(age, *_AGES) - 30
+    masses = np.where(FLESHY, bmi, cut(bmi, *_BONY_BMI)) - heavy
+    years = cut(age, *_AGES) - 30
     return np.asarray(stature * (ratio + per_metre * (stature - tall) + per_bmi * masses + per_year * years))
 
 

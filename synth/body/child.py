@@ -1,12 +1,14 @@
 """Shape of a child: statures and masses by growth charts, proportions by the body model's calibrated childhood."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from pydantic import ConfigDict
 
-from synth.body.fit import fit_measures
+from synth.body.anthropometry import cut
+from synth.body.fit import Wish, fit_people
 from synth.mesh import Parameters
 from synth.template import Template
 
@@ -40,20 +42,23 @@ class ChildShape:
         if not 2 <= self.age[0] <= self.age[1] <= 16:
             raise ValueError(f"shape.age is {self.age}; allowed: a range within [2, 16] years")
 
-    def sample(self, template: Template, rng: np.random.Generator) -> Parameters:
-        """Phenotypes and factors by name."""
+    def sample(self, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+        """Phenotypes and factors by name, of one person per generator."""
+        return fit_people(template, [self._wish(rng) for rng in rngs])
+
+    def _wish(self, rng: np.random.Generator) -> Wish:
         sex = ("male", "female")[int(rng.random() < 0.5)]
         age = rng.uniform(*self.age)
-        stature = np.interp(age, _YEARS, _STATURES[sex]) * (1 + _STATURE_SPREAD * np.clip(rng.normal(), -2.5, 2.5))
-        heavier = np.clip(rng.normal(), -2, 2.5) * np.interp(age, *_BMI_SPREADS)
+        stature = np.interp(age, _YEARS, _STATURES[sex]) * (1 + _STATURE_SPREAD * cut(rng.normal(), -2.5, 2.5))
+        heavier = cut(rng.normal(), -2.0, 2.5) * float(np.interp(age, *_BMI_SPREADS))
         bmi = np.interp(age, _YEARS, _BMIS[sex]) * np.exp(heavier * (2 if heavier > 0 else 1))
         offset = 0.25 * rng.random()
         drawn = {
             "gender": 1 - offset if sex == "female" else offset,
             "age": float(np.interp(age, *_MODEL_AGES)),
-            "muscle": float(np.clip(rng.normal(0.45, 0.12), 0, 1)),
-            "weight": float(np.clip(0.5 + 1.2 * heavier, 0, 1)),
-            "height": float(np.clip(rng.normal(0.4, 0.1), 0, 1)),
-            "proportions": float(np.clip(rng.normal(0.5, 0.2), 0, 1)),
+            "muscle": cut(rng.normal(0.45, 0.12), 0.0, 1.0),
+            "weight": cut(0.5 + 1.2 * heavier, 0.0, 1.0),
+            "height": cut(rng.normal(0.4, 0.1), 0.0, 1.0),
+            "proportions": cut(rng.normal(0.5, 0.2), 0.0, 1.0),
         }
-        return drawn | fit_measures(template, drawn, float(stature), float(bmi * stature**2), None)
+        return Wish(shape=drawn, tall=float(stature), mass=float(bmi * stature**2))

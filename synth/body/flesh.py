@@ -20,7 +20,7 @@ ROUNDING_M = 0.005  # how far from the couch the skin leaves it
 BULGE_M = 0.007  # how far flesh above the couch goes sideways; makes up for the volume that is pressed in
 BULGE_HEIGHT_M = 0.030
 LEAN_BELLY_M = 0.20  # depth of an abdomen that has nothing to lose
-BREAST_M = (0.014, 0.012)  # sideways and backwards
+BREAST_M = (0.014, 0.012)  # sideways and backwards, where a breast is all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,27 +40,27 @@ class Flesh:
         """(N, 3) posed vertices as they lie on the couch; index (N,): which of the template's they are (None: all)."""
         if self.amount == 0:
             return vertices
-        chosen = slice(None) if index is None else index
-        masks = _masks(template)
-        abdomen, breast = masks[0, chosen], masks[1, chosen]
-        x, y, z = vertices.T
+        masks, bones, normals = _masks(template), template.dominant, _normals(template)
+        if index is not None:
+            masks, bones, normals = masks.take(index, 1), bones.take(index), normals.take(index, 1)
+        abdomen, backwards, sideways = masks
         lost = np.float32(self.belly) * abdomen
-        y = y - lost * np.minimum(y - np.float32(self.middle[1]), 0) + np.float32(self.breasts * BREAST_M[1]) * breast
-        x = (
-            x
-            + lost / 2 * (x - np.float32(self.middle[0]))
-            + np.float32(self.breasts * BREAST_M[0]) * breast * _side(template)[chosen]
-        )
+        breasts = np.float32(self.breasts)
+        x, y, z = vertices.T.copy()
+        y -= lost * np.minimum(y - np.float32(self.middle[1]), 0)
+        y += breasts * backwards
+        x += lost / 2 * (x - np.float32(self.middle[0]))
+        x += breasts * sideways
         height = np.float32(self.level) - y
-        bulge = np.float32(self.amount * BULGE_M) * np.exp(-((height / np.float32(BULGE_HEIGHT_M) - 1) ** 2))
+        bulge = np.float32(self.amount * BULGE_M) * np.exp(-np.square(height / np.float32(BULGE_HEIGHT_M) - 1))
         near = np.flatnonzero(bulge > 1e-5)
-        bones = template.dominant[chosen][near]
-        outwards = np.einsum("nab,nb->na", rotations[bones], vertex_normals(template)[chosen][near])
-        x[near] += bulge[near] * outwards[:, 0]
-        z = z.copy()
-        z[near] += bulge[near] * outwards[:, 2]
+        turned = rotations[:, ::2].reshape(-1, 6).T.take(bones.take(near), 1)  # what they do to x and z
+        outwards = (turned.reshape(2, 3, -1) * normals.take(near, 1)).sum(1) * bulge.take(near)
+        x[near] += outwards[0]
+        z[near] += outwards[1]
         rounding = np.float32(2 * ROUNDING_M * self.amount)
-        return np.stack([x, np.float32(self.level) - (height + np.hypot(height, rounding)) / 2, z], axis=1)
+        y = np.float32(self.level) - (height + np.sqrt(height * height + rounding * rounding)) / 2
+        return np.asarray(np.stack([x, y, z]).T)
 
 
 def flesh_of(template: Template, trunk: Array, parameters: dict[str, float]) -> Flesh:
@@ -79,16 +79,18 @@ def flesh_of(template: Template, trunk: Array, parameters: dict[str, float]) -> 
 
 
 @cache
+def _normals(template: Template) -> Array:
+    """(3, V) x, y and z of the outward unit normals of the model at rest."""
+    return np.ascontiguousarray(vertex_normals(template).T)
+
+
+@cache
 def _masks(template: Template) -> Array:
-    """(2, V) float32 in 0..1, smooth: how much each vertex belongs to the abdomen, and to the breasts."""
+    """(3, V) float32, smooth: 0..1 how much each vertex is abdomen; metres that it goes back, aside with a breast."""
     bones = [template.bone(name) for name in ("spine05", "spine04", "spine03")]
     abdomen = np.clip(template.weights[:, bones].sum(1) * 1.25 - 0.25, 0, 1)
     blend = {cup: coefficients(template, {"gender": 1.0, "age": 2 / 3, "cupsize": cup}) for cup in (0.0, 1.0)}
     grown = np.linalg.norm(np.einsum("b,bvc->vc", blend[1.0] - blend[0.0], template.shapes), axis=1)
-    return np.asarray(np.stack([abdomen, grown / grown.max()]), np.float32)
-
-
-@cache
-def _side(template: Template) -> Array:
-    """(V,) 1 on the left, -1 on the right, going over smoothly at the midline."""
-    return np.asarray(np.tanh(template.vertices[:, 0] / np.float32(0.02)))
+    breast = grown / grown.max()
+    side = np.tanh(template.vertices[:, 0] / np.float32(0.02))  # 1 on the left, going over smoothly at the midline
+    return np.asarray(np.stack([abdomen, BREAST_M[1] * breast, BREAST_M[0] * side * breast]), np.float32)

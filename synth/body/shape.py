@@ -1,13 +1,14 @@
 """Shape of a body: draws of adults as measured, and plain draws of the body model's own parameters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from pydantic import ConfigDict
 
-from synth.body.anthropometry import STATURE, sample_measures
-from synth.body.fit import fit_measures
+from synth.body.anthropometry import STATURE, cut, sample_measures
+from synth.body.fit import Wish, fit_people
 from synth.mesh import Parameters
 from synth.template import Template
 
@@ -41,15 +42,18 @@ class BodyShape:
         if not 0 <= self.changes <= 1:
             raise ValueError(f"shape.changes is {self.changes}; allowed: 0 to 1")
 
-    def sample(self, template: Template, rng: np.random.Generator) -> Parameters:
-        """Phenotypes and local changes in [-1, 1] by name."""
+    def sample(self, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+        """Phenotypes and local changes in [-1, 1] by name, of one person per generator."""
+        return [self._draw(template, rng) for rng in rngs]
+
+    def _draw(self, template: Template, rng: np.random.Generator) -> Parameters:
         female = rng.random() < 0.5
         offset = rng.random() * self.gender_spread
         drawn = {"gender": 1 - offset if female else offset, "age": rng.uniform(*self.age)}
         for name in ("muscle", "weight", "height", "proportions"):
-            drawn[name] = float(np.clip(rng.normal(*getattr(self, name)), 0, 1))
+            drawn[name] = cut(rng.normal(*getattr(self, name)), 0.0, 1.0)
         for change in template.changes:
-            drawn[change] = float(np.clip(rng.normal(0, self.changes), -1, 1))
+            drawn[change] = cut(rng.normal(0, self.changes), -1.0, 1.0)
         return drawn
 
 
@@ -79,15 +83,18 @@ class AdultShape:
             values = f"{self.usual_bmi} and {self.any_bmi}"
             raise ValueError(f"shape.usual_bmi, any_bmi are {values}; allowed: positive, and a share of 0 to 1")
 
-    def sample(self, template: Template, rng: np.random.Generator) -> Parameters:
-        """Phenotypes, local changes and factors by name."""
+    def sample(self, template: Template, rngs: Sequence[np.random.Generator]) -> list[Parameters]:
+        """Phenotypes, local changes and factors by name, of one person per generator."""
+        return fit_people(template, [self._wish(rng) for rng in rngs])
+
+    def _wish(self, rng: np.random.Generator) -> Wish:
         sex = ("male", "female")[int(rng.random() < 0.5)]
         age = rng.uniform(*self.age)
         mean, deviation = STATURE[sex]
-        stature = mean + deviation * np.clip(rng.normal(), -2.8, 2.8) - 0.0012 * max(age - 45, 0)
-        usual = float(np.clip(self.usual_bmi[0] * np.exp(rng.normal(0, self.usual_bmi[1])), *self.bmi))
+        stature = mean + deviation * cut(rng.normal(), -2.8, 2.8) - 0.0012 * max(age - 45, 0)
+        usual = cut(self.usual_bmi[0] * np.exp(rng.normal(0, self.usual_bmi[1])), *self.bmi)
         wide = rng.uniform(*self.bmi)
-        return adult(template, sex, age, stature, wide if rng.random() < self.any_bmi else usual, rng)
+        return wish_adult(sex, age, stature, wide if rng.random() < self.any_bmi else usual, rng)
 
 
 # Years of age, and BMI of the model's phenotype weight at 0, 1/2 and 1: where the factors have least to do.
@@ -96,8 +103,8 @@ _WEIGHTS = {"male": (16.0, 24.0, 33.0), "female": (15.0, 20.5, 28.0)}
 _SHORTEST = {"male": 1.35, "female": 1.23}  # stature in metres at phenotype height 0, 1.09 m more at 1
 
 
-def adult(template: Template, sex: str, age: float, stature: float, bmi: float, rng: np.random.Generator) -> Parameters:
-    """Shape parameters of one "male" or "female" adult; age in years, stature in metres, bmi in kg/m²."""
+def wish_adult(sex: str, age: float, stature: float, bmi: float, rng: np.random.Generator) -> Wish:
+    """A "male" or "female" adult, drawn; age in years, stature in metres, bmi in kg/m²."""
     wanted = sample_measures(sex, stature, bmi, age, rng)
     offset = 0.12 * rng.random()
     drawn = {
@@ -108,8 +115,8 @@ def adult(template: Template, sex: str, age: float, stature: float, bmi: float, 
         "height": (stature - _SHORTEST[sex]) / 1.09 + rng.normal(0, 0.05),
         "proportions": rng.normal(0.5, 0.15),
     }
-    drawn = {name: float(np.clip(value, 0, 1)) for name, value in drawn.items()}
+    drawn = {name: cut(value, 0.0, 1.0) for name, value in drawn.items()}
     for change in ("head-scale-horiz", "head-scale-vert", "measure-thigh-circ"):
-        drawn[change] = float(np.clip(rng.normal(0, 0.25), -1, 1))
-    drawn["stomach-pregnant"] = float(np.clip(rng.normal(0.02 * (bmi - 27), 0.15), -0.3, 0.6))  # a belly, not a child
-    return drawn | fit_measures(template, drawn, stature, bmi * stature**2, wanted)
+        drawn[change] = cut(rng.normal(0, 0.25), -1.0, 1.0)
+    drawn["stomach-pregnant"] = cut(rng.normal(0.02 * (bmi - 27), 0.15), -0.3, 0.6)  # a belly, not a child
+    return Wish(shape=drawn, tall=stature, mass=bmi * stature**2, measures=wanted)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.patch import Matrix, sample_mask, sample_nearest
+from synth.domain.tissue import Tissue, without_couch
 
 ZERO_PLANE_MM = 10.0  # the depth's zero plane lies this far before the nearest surface, so that 0 stays "nothing"
 CT_AIR_HU = -500.0  # a volume that holds values below this is CT in HU
@@ -19,7 +20,7 @@ CT_THRESHOLD_HU = -400.0
 COUCH_CLEARANCE_MM = 6.0  # what lies this far before the couch is no couch, however thin
 SPECK = 2e-4  # holes below this share of the silhouette (half a patch pixel) are noise; larger ones are anatomy
 
-Couch = Literal["none", "accumulate"]
+Couch = Literal["none", "accumulate", "fit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +112,12 @@ def otsu(values: NDArray[np.generic], bins: int = 512) -> float:
 
 def air_threshold(volume: Volume) -> float:
     """The intensity that divides air from tissue: -400 HU where the volume is CT, else Otsu's."""
-    if float(volume.voxels.min()) < CT_AIR_HU:
-        return CT_THRESHOLD_HU
-    return otsu(volume.voxels)
+    return CT_THRESHOLD_HU if is_ct(volume) else otsu(volume.voxels)
+
+
+def is_ct(volume: Volume) -> bool:
+    """Whether its values are HU: only they go so far below zero."""
+    return float(volume.voxels.min()) < CT_AIR_HU
 
 
 def project(
@@ -121,13 +125,17 @@ def project(
 ) -> Projection:
     """The anterior projection of a volume: its largest connected body, in square pixels of the finer in-plane spacing.
 
-    couch: "accumulate" drops columns with less than `couch_mm` of tissue, as the plates of a CT couch are thin.
+    couch: "fit" cuts out what stays alike along z behind the body (couch.py); "accumulate" drops columns with less than
+      `couch_mm` of tissue, as the plates of a CT couch are thin.
     Raises: ValueError where nothing lies above the threshold.
     Source: Riegler et al. 2015, section 3. Differs: thin columns that lie well before the couch stay; they are fingers.
     """
     level = air_threshold(volume) if threshold is None else threshold
     sx, sy, sz = volume.spacing_mm
-    surface, thickness = _columns(volume.voxels, level)
+    tissue = Tissue(voxels=volume.voxels, level=level)
+    if couch == "fit":
+        tissue = without_couch(tissue, volume.spacing_mm)
+    surface, thickness = _columns(tissue)
     surface, thickness = surface[::-1] * sy, thickness[::-1] * np.float32(sy)
     mask = _before_couch(surface, thickness, couch_mm) if couch == "accumulate" else thickness > 0
     body = largest_component(mask)
@@ -204,17 +212,18 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(body | speck[holes])
 
 
-def _columns(voxels: NDArray[np.generic], level: float) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """(surface, thickness) (z, x) in voxels along y: index of the first crossing, interpolated; count above `level`."""
-    _, depth, width = voxels.shape
-    surface = np.zeros((len(voxels), width))
-    thickness = np.zeros((len(voxels), width), np.float32)
+def _columns(tissue: Tissue) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """(surface, thickness) (z, x) in voxels along y: index of the first crossing, interpolated; count of tissue."""
+    voxels, level = tissue.voxels, tissue.level
+    count, depth, width = voxels.shape
+    surface = np.zeros((count, width))
+    thickness = np.zeros((count, width), np.float32)
     columns = np.arange(width)
     left = np.arange(depth, 0, -1, dtype=np.uint16)[
         :, None
     ]  # voxels from here to the back; max() beats argmax() 2.5 times
-    for k, part in enumerate(voxels):
-        above = part > level
+    for k, above in enumerate(tissue):
+        part = voxels[k]
         thickness[k] = np.add.reduce(above.view(np.uint8), 0, dtype=np.uint16)
         first = depth - np.max(above * left, 0).astype(np.intp)
         hit = (first > 0) & (first < depth)
@@ -222,8 +231,9 @@ def _columns(voxels: NDArray[np.generic], level: float) -> tuple[NDArray[np.floa
         before = np.maximum(first - 1, 0)
         inner = part[first, columns].astype(np.float64)
         outer = part[before, columns].astype(np.float64)
+        hit &= outer <= level  # else what was cut out lies before it
         step = np.divide(level - outer, inner - outer, out=np.full(width, 0.5), where=hit)
-        surface[k] = np.where(hit, before + step, -0.5)
+        surface[k] = np.where(hit, before + step, first - 0.5)
     return surface, thickness
 
 

@@ -23,7 +23,7 @@ from synth.domain.patch import (
     sample_nearest,
     silhouette_box,
 )
-from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, outline, project
+from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
 
 Side = Literal["left", "right"]
@@ -36,6 +36,7 @@ class ImportSettings:
 
     side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
     series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
+    couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
     """
 
     side: Side | None = None
@@ -43,7 +44,7 @@ class ImportSettings:
     spacing_mm: float | None = None
     series: str | None = None
     up: Up | None = None
-    couch: Couch = "none"
+    couch: Couch | Literal["auto"] = "auto"
     couch_mm: float = 12.0
 
     def __post_init__(self) -> None:
@@ -53,7 +54,7 @@ class ImportSettings:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
         if self.up not in (None, *get_args(Up)):
             raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
-        if self.couch != "none" and self.up not in (None, "anterior"):
+        if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
             raise ValueError(f"couch {self.couch} drops a couch behind the body; with up {self.up} it is elsewhere")
         if not 0 < self.couch_mm < 200:
             raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
@@ -107,7 +108,11 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
     if isinstance(source, Volume):
-        view = project(source, threshold=settings.threshold, couch=settings.couch, couch_mm=settings.couch_mm)
+        couch = settings.couch
+        if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
+            behind = anatomy.base == "body" and settings.up in (None, "anterior")
+            couch = "fit" if behind and is_ct(source) else "none"
+        view = project(source, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
     else:
         view = outline(source, threshold=settings.threshold)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]

@@ -39,7 +39,7 @@ SEED = 20
 
 # stage: the functions it is spent in, as (owner, name); `pose` holds `shape`, which is subtracted
 STAGES: dict[str, tuple[Any, str]] = {
-    "shape": (synth.figure, "sample_person"),
+    "shape": (synth.figure, "sample_people"),
     "pose": (synth.figure, "sample_figure"),
     "frame": (synth.figure, "frame_figure"),
     "blender": (Blender, "isolate"),

@@ -60,13 +60,11 @@ def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
     assert read_manifest(str(data)).anatomy.name == "body"
     succeed("phantoms", "body_smoke", "--count", 2, "--seed", 1, "--out", out / "patients", home=out)
     images, labels = out / "patients" / "images", out / "patients" / "landmarks.csv"
-    study = ("body", "--images", images, "--landmarks", labels, "--couch", "accumulate", "--out", out / "study")
+    study = ("body", "--images", images, "--landmarks", labels, "--out", out / "study")
     succeed("study", *study, home=out)
     settings = ("--set", "train.epochs=1", "--set", "train.batch=8")
     succeed("pretrain", "body_smoke", "--data", data, "--out", out / "model", "--workers", 1, *settings, home=out)
-    succeed(
-        "predict", "--model", out / "model" / "model", "--couch", "accumulate", "--out", out / "found", images, home=out
-    )
+    succeed("predict", "--model", out / "model" / "model", "--out", out / "found", images, home=out)
     with open(out / "found" / "landmarks.csv", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 2 * BODY.num_landmarks
 

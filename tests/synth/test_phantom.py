@@ -63,7 +63,7 @@ def test_landmarks_lie_in_the_silhouette_of_their_scan(name):
     recipe, template = RECIPES[name], load_template(name)
     for index in range(2):
         patient = make_patient(recipe, template, 1, index)
-        view = project(scan(recipe, template, patient, 1, index), couch="accumulate" if recipe.couch else "none")
+        view = project(scan(recipe, template, patient, 1, index), couch="fit" if recipe.modality == "ct" else "none")
         points = apply_affine(invert_affine(view.to_patient), patient.landmarks)
         away = distance_transform_edt(~view.silhouette)[points[:, 1].astype(int), points[:, 0].astype(int)]
         assert (away * view.pixel_mm[0]).max() < 2.1 * max(recipe.spacing_mm)  # 9 mm for a fingertip of a body

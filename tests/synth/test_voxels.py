@@ -78,6 +78,9 @@ def test_deformation_is_seeded_smooth_and_of_the_amplitude_asked():
     np.testing.assert_array_equal(still.apply(points), points)
 
 
+HEAD = np.array([[-10.0, -10.0, 90.0], [20.0, 10.0, 100.0]])
+
+
 def test_deformation_that_could_fold_is_refused():
     with pytest.raises(ValueError, match="fold"):
         sample_deformation(10.0, (50.0, 60.0), np.random.default_rng([4, 3]))
@@ -89,7 +92,9 @@ def test_silhouette_of_a_noisy_scan_is_that_of_the_body(modality):
     mask, affine = voxelise(vertices, triangles, (1.5, 1.5, 1.5), (6.0, 50.0, 6.0))
     rng = np.random.default_rng([4, 4])
     scan = (
-        ct_volume(mask, affine, 20.0, 0.6, True, rng) if modality == "ct" else mr_volume(mask, affine, 20.0, 0.6, rng)
+        ct_volume(mask, affine, 20.0, 0.6, rng, "plates", HEAD)
+        if modality == "ct"
+        else mr_volume(mask, affine, 20.0, 0.6, rng)
     )
     view = project(scan, couch="accumulate" if modality == "ct" else "none")
     truth = mask.any(1)[::-1]

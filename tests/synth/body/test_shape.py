@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from pipelines.recipes import RECIPES
 from synth.body.anthropometry import MEASURES, mean_measures
 from synth.body.child import ChildShape
-from synth.body.fit import DENSITY, coarse_of, measure, stature, volume
-from synth.body.proportions import FACTORS, PREFIX, Factors, apply_factors, plan_of, rest_body
-from synth.body.shape import AdultShape, BodyShape, adult
-from synth.figure import RenderRecipe, draw, sample_person
-from synth.mesh import Array, Parameters, rest_mesh
+from synth.body.fit import DENSITY, coarse_of, fit_people, measure, stature, volume
+from synth.body.layout import layout_of
+from synth.body.plan import plan_of
+from synth.body.proportions import FACTORS, PREFIX, rest_bodies, rest_body
+from synth.body.shape import AdultShape, BodyShape, wish_adult
+from synth.figure import GROUP, BodyRange, RenderRecipe, draw, sample_people, sample_person
+from synth.mesh import ANCHORS, PHENOTYPES, Array, Parameters, rest_mesh
 from synth.template import Template, load_template
 from tests.benchmarks.anthropometry import compare, data_path, read_survey, synthesise
 
@@ -23,8 +26,12 @@ def template() -> Template:
     return load_template("body")
 
 
-def _rest(template: Template, person: Parameters) -> tuple[Array, Array]:
-    return rest_body(template, person)
+def _adult(template: Template, sex: str, age: float, tall: float, bmi: float, seed: list[int]) -> Parameters:
+    return fit_people(template, [wish_adult(sex, age, tall, bmi, np.random.default_rng(seed))])[0]
+
+
+def _rngs(seed: int, count: int) -> list[np.random.Generator]:
+    return [np.random.default_rng([seed, k]) for k in range(count)]
 
 
 def _bmi(template: Template, vertices: Array) -> float:
@@ -35,7 +42,7 @@ def _bmi(template: Template, vertices: Array) -> float:
 @pytest.mark.parametrize("bmi", [14.0, 20.0, 27.0, 36.0, 45.0, 55.0])
 def test_stature_and_mass_are_those_asked(template: Template, sex: str, bmi: float) -> None:
     for k, tall in enumerate((1.50, 1.70, 1.90)):
-        vertices, _ = _rest(template, adult(template, sex, 20.0 + 30 * k, tall, bmi, np.random.default_rng([1, k])))
+        vertices, _ = rest_body(template, _adult(template, sex, 20.0 + 30 * k, tall, bmi, [1, k]))
         assert stature(plan_of(template), vertices) == pytest.approx(tall, abs=0.005)
         assert np.ptp(vertices[:, 2]) == pytest.approx(tall, abs=0.005), "nothing reaches below the soles or above"
         assert _bmi(template, vertices) == pytest.approx(bmi, rel=0.04)
@@ -49,7 +56,7 @@ def test_shoulders_and_knees_are_at_their_heights_in_short_and_tall_people(
     found = []
     for k in range(100):
         tall = (1.62 if sex == "male" else 1.50) + 0.26 * k / 99
-        vertices, heads = _rest(template, adult(template, sex, 35.0, tall, 26.0, np.random.default_rng([2, k])))
+        vertices, heads = rest_body(template, _adult(template, sex, 35.0, tall, 26.0, [2, k]))
         found.append((heads[[shoulder, epicondyle], 2] - vertices[:, 2].min()) / tall)
     mean, slope = np.mean(found, axis=0), np.polyfit(np.linspace(-1.3, 1.3, 100), np.array(found)[:, 1], 1)[0]
     assert mean[0] == pytest.approx(0.800, abs=0.01)
@@ -60,15 +67,15 @@ def test_shoulders_and_knees_are_at_their_heights_in_short_and_tall_people(
 @pytest.mark.parametrize("sex", SEXES)
 def test_the_average_person_has_the_average_measures(template: Template, sex: str) -> None:
     tall = 1.75 if sex == "male" else 1.63
-    people = [adult(template, sex, 30.0, tall, 26.0, np.random.default_rng([3, k])) for k in range(60)]
-    found = [measure(plan_of(template), *_rest(template, person)) for person in people]
+    people = [_adult(template, sex, 30.0, tall, 26.0, [3, k]) for k in range(60)]
+    found = [measure(plan_of(template), *rest_body(template, person)) for person in people]
     wanted = mean_measures(sex, tall, 26.0, 30.0)
     assert np.mean(found, axis=0) == pytest.approx(wanted, rel=0.03)
 
 
 def test_the_population_is_as_wide_as_patients_are(template: Template) -> None:
-    people = [AdultShape().sample(template, np.random.default_rng([4, k])) for k in range(150)]
-    bmis = np.array([_bmi(template, _rest(template, person)[0]) for person in people])
+    people = AdultShape().sample(template, _rngs(4, 150))
+    bmis = np.array([_bmi(template, rest_body(template, person)[0]) for person in people])
     assert bmis.min() < 17 and bmis.max() > 48
     assert np.mean(bmis > 40) > 0.05
     assert 0.35 < np.mean([person["gender"] > 0.5 for person in people]) < 0.65
@@ -76,7 +83,7 @@ def test_the_population_is_as_wide_as_patients_are(template: Template) -> None:
 
 
 def test_people_are_symmetric(template: Template) -> None:
-    _, heads = _rest(template, adult(template, "female", 60.0, 1.6, 35.0, np.random.default_rng([5, 0])))
+    _, heads = rest_body(template, _adult(template, "female", 60.0, 1.6, 35.0, [5, 0]))
     plain = rest_mesh(template, {})[1]
     for name in ("upperarm01", "wrist", "finger3-3", "lowerleg01", "foot", "toe1-2"):
         left, right = (template.bone(f"{name}.{side}") for side in "LR")
@@ -85,8 +92,9 @@ def test_people_are_symmetric(template: Template) -> None:
 
 
 def test_factors_of_one_change_nothing_and_each_factor_does_what_its_name_says(template: Template) -> None:
-    plan, rest = plan_of(template), rest_mesh(template, {"age": 0.75})
-    for before, after in zip(rest, apply_factors(plan, *rest, Factors()), strict=True):
+    person = {"age": 0.75}
+    plan, rest = plan_of(template), rest_mesh(template, person)
+    for before, after in zip(rest, rest_body(template, person | {f"{PREFIX}size": 1.0}), strict=True):
         assert after == pytest.approx(before, abs=1e-6)
     before = dict(zip(MEASURES, measure(plan, *rest), strict=True))
     changed = {
@@ -94,17 +102,51 @@ def test_factors_of_one_change_nothing_and_each_factor_does_what_its_name_says(t
         "waist": "waist_breadth", "waist_depth": "waist_depth", "chest": "chest_breadth", "chest_depth": "chest_depth",
     }  # fmt: skip
     for factor, name in changed.items():
-        after = dict(zip(MEASURES, measure(plan, *apply_factors(plan, *rest, Factors(**{factor: 1.1}))), strict=True))
+        grown = rest_body(template, person | {PREFIX + factor: 1.1})
+        after = dict(zip(MEASURES, measure(plan, *grown), strict=True))
         assert after[name] / before[name] == pytest.approx(1.1, abs=0.03)
         others = {other for other in MEASURES if abs(after[other] / before[other] - 1) > 0.06}
         assert others <= {name}
 
 
+@pytest.mark.parametrize("shape", [AdultShape(), ChildShape(), BodyShape()], ids=lambda shape: type(shape).__name__)
+def test_people_are_the_same_to_the_bit_alone_and_in_a_group(
+    template: Template, shape: AdultShape | ChildShape | BodyShape
+) -> None:
+    render = RenderRecipe(anatomy="body", body=BodyRange(shape=shape))
+    with threadpool_limits(1):
+        people = sample_people(render, template, _rngs(10, GROUP))
+        group = rest_bodies(template, people)
+        for k, rng in enumerate(_rngs(10, GROUP)):
+            assert people[k] == sample_person(render, template, rng)
+            for alone, among in zip(rest_body(template, people[k]), group, strict=True):
+                assert np.array_equal(alone, among[k])
+
+
+def test_bodies_mixed_from_extreme_people_are_those_of_the_blend_shapes(template: Template) -> None:
+    rng = np.random.default_rng(11)
+    people = []
+    for _ in range(100):
+        person = {name: float(rng.uniform(ANCHORS[name][0], ANCHORS[name][-1])) for name in PHENOTYPES}
+        people.append(person | {change: float(rng.uniform(-1, 1)) for change in template.changes})
+    people += [{}, {"age": -1 / 3, "gender": 0.0}, {"age": 2 / 3, "muscle": 1.0, "weight": 0.5}, {"height": 2.0}]
+    for person, vertices, heads in zip(people, *rest_bodies(template, people), strict=True):
+        for made, true in zip((vertices, heads), rest_mesh(template, person), strict=True):
+            assert np.abs(made - true).max() < 2e-6, "metres; what float32 loses in either sum"
+
+
+def test_no_skin_of_the_head_reaches_below_the_joint_up_to_which_necks_widen(template: Template) -> None:
+    layout = layout_of(template)
+    for shape in (AdultShape(), ChildShape(), BodyShape()):
+        points = layout.blend.rest(shape.sample(template, _rngs(12, 64)))
+        head = points[:, 2, layout.legs.stop :][:, layout.flesh[layout.legs.stop :] > 0]
+        assert (head.min(1) > points[:, 2, layout.joints["skull"]]).all()
+
+
 def test_the_coarse_copy_weighs_as_much_as_the_mesh(template: Template) -> None:
     coarse = coarse_of(template)
-    for k in range(20):
-        person = AdultShape().sample(template, np.random.default_rng([6, k]))
-        shares = [volume(t, _rest(t, person)[0]) for t in (template, coarse.template)]
+    for person in AdultShape().sample(template, _rngs(6, 20)):
+        shares = [volume(t, rest_body(t, person)[0]) for t in (template, coarse.template)]
         assert shares[1] * coarse.scale == pytest.approx(shares[0], rel=0.03)
 
 
@@ -112,9 +154,8 @@ def test_children_grow_with_age(template: Template) -> None:
     statures = []
     for age in (2.0, 6.0, 10.0, 15.0):
         shape = ChildShape(age=(age, age))
-        people = [shape.sample(template, np.random.default_rng([7, k])) for k in range(20)]
-        rest = [_rest(template, person)[0] for person in people]
-        statures.append(np.mean([stature(plan_of(template), vertices) for vertices in rest]))
+        rest = rest_bodies(template, shape.sample(template, _rngs(7, 20)))[0]
+        statures.append(np.mean(stature(plan_of(template), rest)))
         assert 13 < np.median([_bmi(template, vertices) for vertices in rest]) < 24
     assert statures == pytest.approx([0.86, 1.15, 1.38, 1.65], abs=0.05)
 
