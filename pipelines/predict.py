@@ -20,9 +20,10 @@ import numpy as np
 
 from pipelines.cli import parser, progress, require_empty, run
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
-from synth.domain.cases import find_images, name_cases
-from synth.domain.landmarks import Prediction, write_markups, write_predictions
+from synth.domain.cases import case_name, find_images, name_cases
+from synth.domain.landmarks import Prediction, write_predictions
 from synth.domain.reader import Reader
+from synth.domain.slicer import write_markups
 from synth.domain.study import ImportSettings, Prepared, prepare
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
@@ -37,11 +38,14 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="images, volumes or folders")
     options.add_argument("--model", required=True, help="model folder or URI")
     options.add_argument("--out", required=True, help="folder of the predictions")
+    options.add_argument("--rename", action="store_true", help="call cases case-0001 … in the order of their names")
     add_reading_options(options)
     given = options.parse_args(argv)
     settings = reading_settings(given)
     require_empty(given.out)
     cases = name_cases(find_images(given.inputs))
+    if given.rename:
+        cases = {f"case-{k:04d}": cases[name] for k, name in enumerate(sorted(cases), 1)}
     loaded = load_model(local_model(given.model))
     require_side(settings, loaded.card.anatomy)
     results, failures = predict_all(cases, loaded, settings, Path(given.out))
@@ -76,7 +80,8 @@ def predict_all(
                 prepared = prepare(source, anatomy, loaded.card.crop, settings)
                 predicted = predict_case(loaded, prepared)
             except ValueError as error:
-                failures[case] = f"case {case!r}: {error}"
+                why = str(error) if is_named(case, path) else "failed; predict it without --rename to see why"
+                failures[case] = f"case {case!r}: {why}"
             else:
                 write_case(case, prepared, predicted, out)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
@@ -102,7 +107,7 @@ def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePredictio
     """A case's entry in run.json."""
     return {
         "case": case,
-        "input": str(path),
+        "input": str(path) if is_named(case, path) else None,
         "sha256": content_digest(path),
         "threshold": prepared.source.threshold,
         "notes": list(prepared.notes),
@@ -110,14 +115,19 @@ def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePredictio
     }
 
 
+def is_named(case: str, path: Path) -> bool:
+    """Whether a case is called after its file; where it was renamed, what the file is called is nobody's business."""
+    return case == case_name(path)
+
+
 def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's file names and contents in order."""
+    """SHA-256 of a file, or of the names and contents of the files in a folder and its folders, in order."""
     if not path.is_dir():
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(item for item in path.iterdir() if item.is_file()):
-        digest.update(f"{file.name}\0{content_digest(file)}\n".encode())
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(path)}\0{content_digest(file)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -212,6 +212,8 @@ def _check_pixels(file: Path, header: Dataset) -> None:
     """Raise ValueError where a file cannot hold the pixels it speaks of."""
     if (samples := whole(header, "SamplesPerPixel")) > 1:
         raise ValueError(f"has {samples} values per pixel (colour?) in {file.name}; export it in greyscale")
+    if header.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+        raise ValueError(f"shows no grey values (a palette of colours?) in {file.name}; export it in greyscale")
     if modality(header) == "CT" and header.get("PhotometricInterpretation") == "MONOCHROME1":
         raise ValueError("stores inverted CT numbers (MONOCHROME1); export it as MONOCHROME2")
     if "PixelData" not in header:

@@ -51,10 +51,19 @@ class Reader:
         self, path: Path, *, spacing_mm: float | None = None, series: str | None = None, up: Up | None = None
     ) -> Image | Volume:
         """The image or volume at `path`; its values lie in memory shared with nobody else. Raises ValueError."""
+        answer, descriptors = self._ask(path, {"spacing_mm": spacing_mm, "series": series, "up": up})
+        return _scan(answer, _mapped(descriptors[0], answer))
+
+    def subject(self, path: Path, key: bytes) -> str:
+        """A keyed hash of the patient's id, see dicom.subject_key. Raises ValueError where there is none."""
+        return str(self._ask(path, {"key": key.hex()})[0]["subject"])
+
+    def _ask(self, path: Path, options: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """(the child's answer, descriptors that came with it)."""
         if self._child is None:
             self._start()
         assert self._socket is not None
-        request = {"path": os.fspath(path.absolute()), "spacing_mm": spacing_mm, "series": series, "up": up}
+        request = {"path": os.fspath(path.absolute()), **options}
         try:
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             data, descriptors, _, _ = socket.recv_fds(self._socket, LONGEST_ANSWER, 1)
@@ -70,7 +79,7 @@ class Reader:
         answer = json.loads(data)
         if "error" in answer:
             raise ValueError(answer["error"].replace(request["path"], str(path)))
-        return _scan(answer, _mapped(descriptors[0], answer))
+        return answer, descriptors
 
     def _start(self) -> None:
         self._socket, theirs = socket.socketpair()
@@ -134,10 +143,13 @@ def _serve(connection: socket.socket, seconds: int) -> None:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    from synth.domain.volume import read  # the parent needs no SimpleITK
+    from synth.domain.dicom import subject_key  # the parent needs neither pydicom nor SimpleITK
+    from synth.domain.volume import read
 
     path = Path(request.pop("path"))
     try:
+        if "key" in request:
+            return {"subject": subject_key(path, bytes.fromhex(request["key"]))}, []
         scan = read(path, **request)
     except ValueError as error:
         return {"error": str(error)}, []

@@ -115,8 +115,8 @@ def _one_kind(frames: Sequence[Frame]) -> tuple[list[Frame], tuple[str, ...]]:
     if len(rest) > FEW * len(frames) and not all(frame.localizer for frame in rest):
         sizes = ", ".join(f"{len(kind)} of {kind[0].size[0]} x {kind[0].size[1]}" for kind in kinds[:5])
         raise ValueError(f"mixes slices of {len(kinds)} sizes or directions ({sizes}); export one series alone")
-    names = ", ".join(sorted(frame.file.name for frame in rest)[:5])
-    return kinds[0], (f"left out {len(rest)} slices of another size or direction (localizers?): {names}",)
+    sizes = ", ".join(f"{len(kind)} of {kind[0].size[0]} x {kind[0].size[1]}" for kind in kinds[1:6])
+    return kinds[0], (f"left out {len(rest)} slices of another size or direction (localizers?): {sizes}",)
 
 
 def _without_copies(

@@ -23,11 +23,11 @@ from synth.domain.patch import (
     sample_nearest,
     silhouette_box,
 )
+from synth.domain.plausible import check_extent, place_notes, side_notes
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
 
 Side = Literal["left", "right"]
-FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +152,9 @@ def import_case(
     except ValueError as error:
         raise ValueError(f"case {case!r}: {error}") from error
     height, width = prepared.source.silhouette.shape
+    placed: tuple[str, ...] = ()
+    if isinstance(source, Volume):
+        placed = place_notes(annotation.points, prepared.silhouette, prepared.patch_map.patch_points)
     return ImportedCase(
         case=case,
         subject=annotation.subject,
@@ -164,7 +167,7 @@ def import_case(
         visible=_visible(landmarks, prepared, anatomy),
         threshold=prepared.source.threshold,
         source_size=(height, width),
-        notes=prepared.notes + _side_notes(landmarks, anatomy),
+        notes=prepared.notes + side_notes(landmarks, anatomy) + placed,
     )
 
 
@@ -191,14 +194,7 @@ def patch_landmarks(
         low, high = np.zeros(3), np.array([source.pixels.shape[1], source.pixels.shape[0], 0.0])
         xy = apply_affine(invert_affine(prepared.patch_map.to_source), points[:, :2])
         patch = np.column_stack([xy, np.full(len(xy), np.nan)])
-    slack = FAR * (high - low).max()
-    for k in np.flatnonzero(given):
-        if (points[k] < low - slack).any() or (points[k] > high + slack).any():
-            where, unit = np.array2string(points[k], precision=1), "mm LPS" if isinstance(source, Volume) else "px"
-            span = f"{np.array2string(low, precision=0)} to {np.array2string(high, precision=0)} {unit}"
-            raise ValueError(
-                f"{anatomy.names[k]} lies far outside, at {where}; the image spans {span}: check units, axes"
-            )
+    check_extent(points, low, high, anatomy.names, "mm LPS" if isinstance(source, Volume) else "px")
     return np.asarray(patch)
 
 
@@ -257,19 +253,3 @@ def _silhouette_notes(view: Projection) -> tuple[str, ...]:
     if cut := [name for name, edge in sides.items() if edge.any()]:
         notes.append(f"cut off at the {', '.join(cut)} of the image")
     return tuple(notes)
-
-
-def _side_notes(landmarks: NDArray[np.float64], anatomy: Anatomy) -> tuple[str, ...]:
-    """Signs of a mirror image, in a patch that shows a left hand's back or a body from the front."""
-    if anatomy.base == "hand":
-        thumb, little = (
-            landmarks[[name.startswith(finger) for name in anatomy.names]] for finger in ("thumb_", "little_")
-        )
-        if len(thumb) and len(little) and thumb[:, 0].mean() < little[:, 0].mean():
-            return ("thumb on the wrong side: the hand looks mirrored; is the side right?",)
-        return ()
-    pairs = [(k, j) for k, j in enumerate(anatomy.mirror) if anatomy.names[k].startswith("left_")]
-    swapped = sum(bool(landmarks[left, 0] < landmarks[right, 0]) for left, right in pairs)
-    if 2 * swapped > len(pairs):
-        return (f"{swapped} of {len(pairs)} left landmarks lie on the subject's right: are left and right exchanged?",)
-    return ()

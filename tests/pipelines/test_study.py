@@ -8,8 +8,9 @@ import pytest
 from pipelines import study
 from pipelines.cli import UsageError
 from synth.domain.anatomy import HAND
-from synth.domain.landmarks import Annotation, write_csv, write_markups
+from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.shards import read_manifest, read_samples
+from synth.domain.slicer import write_markups
 from synth.domain.volume import write_image
 
 

@@ -231,6 +231,7 @@ INPUTS = (
         lambda data: data[:-60]))), told="damaged or truncated"),
     Input(given="DICOM without pixels", make=then(series(), each(without("PixelData"))), told="has no pixels"),
     Input(given="DICOM, colour", make=having(SamplesPerPixel=3), told="export it in greyscale"),
+    Input(given="DICOM, a palette of colours", make=having(PhotometricInterpretation="PALETTE COLOR"), told="no grey values"),
     Input(given="DICOM, inverted CT numbers", make=having(PhotometricInterpretation="MONOCHROME1"), told="MONOCHROME2"),
     Input(given="DICOM, one slice of a series", make=one_slice, told="give the folder with all of its slices"),
     Input(given="DICOM, a report", make=then(series(), each(without("Rows", "PixelData"))), told="holds no DICOM image"),

@@ -16,12 +16,11 @@ from synth.domain.landmarks import (
     escaped,
     read_annotations,
     read_csv,
-    read_markups,
     unescaped,
     write_csv,
-    write_markups,
     write_predictions,
 )
+from synth.domain.slicer import read_markups, write_markups
 
 POINTS = np.array([[1.5, -2.25, 3], [4, 5, 6], [np.nan] * 3, [-7.125, 8, 9], [10, 11, 12.5]])
 
