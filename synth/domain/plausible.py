@@ -24,15 +24,19 @@ def check_extent(points: Matrix, low: Matrix, high: Matrix, names: tuple[str, ..
     given = np.flatnonzero(np.isfinite(points[:, 0]))
     longest = float((high - low).max())
     far = [k for k in given if (points[k] < low - FAR * longest).any() or (points[k] > high + FAR * longest).any()]
-    changes = _changes() if unit == "mm LPS" else iter(())
-    remedy = next((words for factor, words in changes if _fits(points[given] * factor, low, high)), None)
-    hint = f"they fit if {remedy}" if remedy else "check units and axes"
+    fitting = [
+        (factor, words)
+        for factor, words in (_changes() if unit == "mm LPS" else ())
+        if len(given) and ((points[given] * factor >= low) & (points[given] * factor <= high)).all()
+    ]
     if far:
         where, span = _text(points[far[0]]), f"{_text(low)} to {_text(high)} {unit}"
+        hint = f"they fit if {fitting[0][1]}" if fitting else "check units and axes"
         raise ValueError(f"{names[far[0]]} lies far outside, at {where}; the image spans {span}: {hint}")
+    larger = [words for factor, words in fitting if abs(factor[0]) > 1]
     spread = float(np.ptp(points[given], axis=0).max()) if len(given) > 1 else longest
-    if spread < NARROW * longest and remedy is not None and "multiplied" in remedy:
-        raise ValueError(f"all landmarks lie within {spread:.3g} {unit.split()[0]} of each other: {hint}")
+    if spread < NARROW * longest and larger:
+        raise ValueError(f"all landmarks lie within {spread:.3g} mm of each other: they fit if {larger[0]}")
 
 
 def side_notes(landmarks: Matrix, anatomy: Anatomy) -> tuple[str, ...]:
@@ -48,9 +52,8 @@ def side_notes(landmarks: Matrix, anatomy: Anatomy) -> tuple[str, ...]:
     pairs = [(k, j) for k, j in pairs if np.isfinite(landmarks[[k, j], 0]).all()]
     swapped = [anatomy.names[k] for k, j in pairs if landmarks[k, 0] < landmarks[j, 0]]
     if 2 * len(swapped) > len(pairs):
-        return (
-            f"{len(swapped)} of {len(pairs)} left landmarks lie on the subject's right: are left and right exchanged?",
-        )
+        text = f"{len(swapped)} of {len(pairs)} left landmarks lie on the subject's right"
+        return (f"{text}: are left and right exchanged, or x and y RAS?",)
     if swapped:
         return (f"{', '.join(swapped)} on the subject's right of the other: exchanged, or are limbs crossed?",)
     return ()
@@ -89,10 +92,6 @@ def _changes() -> Iterator[tuple[NDArray[np.float64], str]]:
                 words.append(f"{axes} change sign" + (" (they are RAS)" if axes == "x and y" else ""))
             if words:
                 yield scale * np.array(signs, np.float64), ", and ".join(words)
-
-
-def _fits(points: Matrix, low: Matrix, high: Matrix) -> bool:
-    return len(points) > 0 and bool(((points >= low) & (points <= high)).all())
 
 
 def _text(point: Matrix) -> str:
