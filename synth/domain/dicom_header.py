@@ -31,6 +31,7 @@ TAGS = (
     "NominalScannedPixelSpacing", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
     "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "PixelData", *GROUPS,
 )  # fmt: skip
+PIXELS = 0x7FE00010
 DEFERRED = 1 << 16  # bytes; pixels are not read here, only their length
 
 
@@ -50,11 +51,20 @@ def read_header(file: Path, tags: Sequence[str] = TAGS) -> Dataset | None:
         return None
     try:
         header = pydicom.dcmread(file, defer_size=DEFERRED, specific_tags=list(tags), force=True)
+        _convert(header)
     except Exception as error:  # whatever pydicom trips over in a damaged file; its text may quote the header
         raise ValueError(f"DICOM file {file} is damaged or truncated; export it again") from error
     if not header:
         raise ValueError(f"DICOM file {file} is damaged or truncated; export it again")
     return header
+
+
+def _convert(header: Dataset) -> None:
+    """Turn bytes into values now, all but the pixels: pydicom does so at first use, and raises whatever it likes."""
+    for tag in list(header.keys()):
+        if tag != PIXELS and (element := header[tag]).VR == "SQ":
+            for item in element.value:
+                _convert(item)
 
 
 def lying(header: Dataset) -> tuple[str, Up | None]:

@@ -33,6 +33,8 @@ def check_header(path: Path, suffix: str) -> tuple[str, ...]:
     if suffix in FLAT:
         return _check_photograph(path, "PNG" if suffix == ".png" else "JPEG")
     fields, _ = _text_header(path, suffix)
+    if suffix != ".nrrd" and fields.get("ndims") not in ("2", "3"):  # SimpleITK crashes on large ones
+        raise ValueError("has NDims that are not 2 or 3; export one time or echo alone, or export it again")
     names = [fields[key] for key in ("elementdatafile", "data file", "datafile") if key in fields]
     for name in names:
         if name.upper() != "LOCAL":

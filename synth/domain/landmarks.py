@@ -85,7 +85,7 @@ def read_csv(path: Path, anatomy: Anatomy) -> dict[str, Annotation]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     header = tuple(reader.fieldnames or ())
     if set(header) not in (set(COLUMNS), set(NEEDED)) or len(header) != len(set(header)):
-        raise ValueError(f"{path} has the columns {','.join(header) or 'none'}; needed: {','.join(COLUMNS)}")
+        raise ValueError(f"{path} has the columns {','.join(header)!r}; needed: {','.join(COLUMNS)}")
     points: dict[str, dict[str, tuple[float, ...]]] = {}
     subjects: dict[str, str] = {}
     try:

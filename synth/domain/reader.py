@@ -157,6 +157,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         return {"error": f"image {path} needs more memory than a scan may; scale it down"}, []
     except OSError as error:
         return {"error": f"image {path} cannot be read: {error.strerror}"}, []
+    except Exception as error:  # a mistake of ours or of a library: told, and the next file is read
+        return {"error": f"image {path} cannot be read: {type(error).__name__} in its reader; please report it"}, []
     values = scan.voxels if isinstance(scan, Volume) else scan.pixels
     answer: dict[str, Any] = {"dtype": values.dtype.str, "shape": values.shape, "notes": scan.notes}
     if isinstance(scan, Volume):

@@ -47,7 +47,7 @@ def read_markups(path: Path, anatomy: Anatomy) -> NDArray[np.float64]:
             if markup.get("coordinateUnits", "mm") not in ("mm", ["mm", "mm", "mm"]):
                 raise ValueError(f"{path} has positions in another unit than mm; write them in mm")
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a 3D Slicer markups file: {error!r}") from error
+        raise ValueError(f"{path} is not a 3D Slicer markups file: {type(error).__name__}, {error}") from error
     return points.positions
 
 
@@ -66,7 +66,7 @@ def read_fcsv(path: Path, anatomy: Anatomy) -> NDArray[np.float64]:
         raise ValueError(f"{path} does not begin with a version and a CoordinateSystem as 3D Slicer writes them")
     columns = tuple(fields.get("columns", ",".join(FCSV_COLUMNS)).split(","))
     if columns != FCSV_COLUMNS:
-        raise ValueError(f"{path} has the columns {','.join(columns)}; needed: {','.join(FCSV_COLUMNS)}")
+        raise ValueError(f"{path} has the columns {','.join(columns)!r}; needed: {','.join(FCSV_COLUMNS)}")
     points = Points(anatomy, path)
     for row in csv.reader(line for line in lines if line.strip() and not line.startswith("#")):
         if len(row) < len(FCSV_COLUMNS) - 2:

@@ -34,7 +34,7 @@ def read_subjects(path: Path, cases: Sequence[str]) -> dict[str, Subject]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"subjects {path} are no CSV in UTF-8: {error}") from error
     if not {"case", "subject"} <= set(header) or len(header) != len(set(header)):
-        raise ValueError(f"subjects {path} have the columns {','.join(header) or 'none'}; needed: case,subject")
+        raise ValueError(f"subjects {path} have the columns {','.join(header)!r}; needed: case,subject")
     found: dict[str, Subject] = {}
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
