@@ -6,7 +6,7 @@ from typing import get_args
 
 from pipelines.cli import UsageError
 from synth.domain.anatomy import Anatomy
-from synth.domain.dicom_header import Up
+from synth.domain.posture import Up
 from synth.domain.projection import Image, Volume
 from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings

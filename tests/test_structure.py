@@ -65,6 +65,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
         ("synth.domain", "numpy pyarrow SimpleITK"),
         ("synth.blender", "bpy ray torch SimpleITK anny"),
         ("synth.worker", "bpy ray torch SimpleITK anny"),
+        ("synth.domain.reader", "SimpleITK pydicom PIL torch ray"),
         ("pipelines.recipes", "bpy ray SimpleITK anny mlflow matplotlib"),
     ],
 )

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from synth.domain.dicom_header import SUFFIXES as DICOM_SUFFIXES
-from synth.domain.dicom_header import is_dicom
 from synth.domain.headers import FLAT, MEDICAL
 from synth.domain.landmarks import Annotation
 
 SUFFIXES = FLAT + MEDICAL
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 def suffix_of(path: Path) -> str:
@@ -22,6 +21,16 @@ def case_name(path: Path) -> str:
     name = path.name.lower()
     suffix = suffix_of(path) or next((s for s in DICOM_SUFFIXES if name.endswith(s) and len(name) > len(s)), "")
     return path.name[: -len(suffix)] if suffix and not path.is_dir() else path.resolve().name
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM does, with its preamble or, as old exports, with a first tag of group 8."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(132)
+    except OSError:
+        return False
+    return head[128:] == b"DICM" or (len(head) == 132 and head[:2] == b"\x08\0" and head[3:4] == b"\0")
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:

@@ -15,11 +15,10 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from synth.domain.cases import is_dicom
 from synth.domain.dicom_header import (
     GROUPS,
     RADIOGRAPHS,
-    Up,
-    is_dicom,
     is_localizer,
     lying,
     modality,
@@ -27,6 +26,7 @@ from synth.domain.dicom_header import (
     read_header,
     whole,
 )
+from synth.domain.posture import Up
 from synth.domain.stack import Frame, Stack, arrange
 
 

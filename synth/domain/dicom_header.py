@@ -6,24 +6,17 @@ hospital wrote into a header reaches no message, note or file.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-Up = Literal["anterior", "posterior", "left", "right"]
+from synth.domain.cases import is_dicom
+from synth.domain.posture import LYING, Up
 
-SUFFIXES = (".dcm", ".dicom", ".ima")
 RADIOGRAPHS = ("CR", "DX", "RF", "XA", "MG", "PX", "IO", "RG")
 MODALITIES = ("CT", "MR", "PT", "NM", "US", "OT", "SC", *RADIOGRAPHS)
-# How the patient lay, and the side that faced up, away from the couch, by the end of a code of (0018,5100)
-LYING: dict[str, tuple[str, Up]] = {
-    "S": ("supine", "anterior"),
-    "P": ("prone", "posterior"),
-    "DL": ("on the left side", "right"),
-    "DR": ("on the right side", "left"),
-}
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "ImageType", "PatientPosition",
@@ -33,16 +26,6 @@ TAGS = (
 )  # fmt: skip
 PIXELS = 0x7FE00010
 DEFERRED = 1 << 16  # bytes; pixels are not read here, only their length
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM does, with its preamble or, as old exports, with a first tag of group 8."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(132)
-    except OSError:
-        return False
-    return head[128:] == b"DICM" or (len(head) == 132 and head[:2] == b"\x08\0" and head[3:4] == b"\0")
 
 
 def read_header(file: Path, tags: Sequence[str] = TAGS) -> Dataset | None:

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.dicom_header import Up
+from synth.domain.posture import Up
 from synth.domain.projection import Image, Volume
 
 MEMORY_BYTES = 12 << 30  # a volume of MAX_VOXELS float32, and its copy on straight axes, with what Python needs

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
-from synth.domain.dicom_header import Up
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -24,6 +23,7 @@ from synth.domain.patch import (
     silhouette_box,
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
+from synth.domain.posture import Up
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
 

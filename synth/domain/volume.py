@@ -11,11 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from synth.domain.cases import SUFFIXES, suffix_of
+from synth.domain.cases import SUFFIXES, is_dicom, suffix_of
 from synth.domain.dicom import Series, read_series
-from synth.domain.dicom_header import Up, is_dicom
 from synth.domain.headers import FLAT, check_bytes, check_header
 from synth.domain.patch import Matrix
+from synth.domain.posture import Up, lying_notes
 from synth.domain.projection import Image, Volume
 from synth.domain.stack import Stack
 
@@ -53,7 +53,7 @@ def read(
         notes = check_header(path, suffix)
         image = _decode(path, suffix, max_voxels)
         if image.GetDimension() == 3:
-            return _volume(image, notes + _lying("", None, up), max_voxels)
+            return _volume(image, notes + lying_notes("", None, up), max_voxels)
         return _flat(image, spacing_mm, notes, trusted=suffix not in FLAT)
     except ValueError as error:
         raise ValueError(f"image {path} {error}") from error
@@ -200,7 +200,7 @@ def _read_dicom(series: Series, path: Path, spacing_mm: float | None, up: Up | N
         if series.stack is None:
             return _radiograph(series, spacing_mm)
         image = _stacked(series, series.stack)
-        return _volume(image, series.notes + _lying(series.lies, series.up, up), max_voxels)
+        return _volume(image, series.notes + lying_notes(series.lies, series.up, up), max_voxels)
     except RuntimeError as error:
         _check_memory(error)
         raise ValueError(f"DICOM series {path} cannot be read: its pixels are missing or damaged") from error
@@ -257,20 +257,3 @@ def _radiograph(series: Series, spacing_mm: float | None) -> Image:
         to_viewer=np.column_stack([np.diag(own), -own / 2]),
         notes=series.notes,
     )
-
-
-def _lying(lies: str, header: Up | None, given: Up | None) -> tuple[str, ...]:
-    """What to note on how the patient lay; `given` by the user, else what the header says, else supine is assumed.
-
-    Raises: ValueError where the header says that the couch is not behind the body and the user has not.
-    """
-    if given is not None:
-        doubt = f", against the header, which says {lies}" if header not in (None, given) else ""
-        couch = "" if given == "anterior" else "; the couch is not behind the body and stays in the picture"
-        return (f"the {given} side faced up, as given{doubt}{couch}",) if couch or doubt else ()
-    if header is None:
-        return ("how the patient lay is not known: taken as on the back (--up anterior)",)
-    if header != "anterior":
-        place = "between viewer and body" if header == "posterior" else "beside the body"
-        raise ValueError(f"shows a patient who lies {lies}: the couch lies {place}; give --up {header} to read it so")
-    return ()
