@@ -10,11 +10,18 @@ from synth.domain.posture import Up
 from synth.domain.projection import Image, Volume
 from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings
+from synth.domain.turn import Direction
 
 
 def add_reading_options(options: argparse.ArgumentParser) -> None:
     """None; adds the options that reading_settings takes."""
     options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
+    options.add_argument(
+        "--back", choices=get_args(Direction), help="where the back of a hand in a volume faced; default: anterior"
+    )  # fmt: skip
+    options.add_argument(
+        "--fingers", choices=get_args(Direction), help="where its fingers pointed; default: superior"
+    )  # fmt: skip
     options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
     options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
     options.add_argument(
@@ -35,6 +42,8 @@ def reading_settings(given: argparse.Namespace) -> ImportSettings:
     try:
         return ImportSettings(
             side=given.side,
+            back=given.back,
+            fingers=given.fingers,
             threshold=given.threshold,
             spacing_mm=given.spacing,
             series=given.series,
@@ -46,11 +55,13 @@ def reading_settings(given: argparse.Namespace) -> ImportSettings:
 
 
 def require_side(settings: ImportSettings, anatomy: Anatomy) -> None:
-    """Raise UsageError where the side is missing for a hand, or given for a body."""
+    """Raise UsageError where the side is missing for a hand, or what is for hands given for a body."""
     if anatomy.base == "hand" and settings.side is None:
         raise UsageError("give --side left or --side right: which hand it is is never guessed")
     if anatomy.base != "hand" and settings.side is not None:
         raise UsageError(f"--side is for hands; leave it out for {anatomy.name}")
+    if anatomy.base != "hand" and (settings.back or settings.fingers):
+        raise UsageError(f"--back and --fingers are for hands; leave them out for {anatomy.name}")
 
 
 def read_scan(reader: Reader, path: Path, settings: ImportSettings) -> Image | Volume:

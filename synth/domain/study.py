@@ -1,7 +1,7 @@
 """From scans and their landmarks to a study: one patch per case, with the map back to the patient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +26,7 @@ from synth.domain.plausible import check_extent, place_notes, side_notes
 from synth.domain.posture import Up
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.turn import Direction, turn_matrix, turned
 
 Side = Literal["left", "right"]
 
@@ -35,11 +36,14 @@ class ImportSettings:
     """How scans are read.
 
     side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
+    back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
     series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
     couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
     """
 
     side: Side | None = None
+    back: Direction | None = None
+    fingers: Direction | None = None
     threshold: float | None = None
     spacing_mm: float | None = None
     series: str | None = None
@@ -52,12 +56,23 @@ class ImportSettings:
             raise ValueError(f"side is {self.side!r}; allowed: left, right")
         if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
+        for name in ("back", "fingers"):
+            if getattr(self, name) not in (None, *get_args(Direction)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
+        self.turn  # noqa: B018  validates the two together
         if self.up not in (None, *get_args(Up)):
             raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
         if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
-            raise ValueError(f"couch {self.couch} drops a couch behind the body; with up {self.up} it is elsewhere")
+            raise ValueError(
+                f"couch is {self.couch}, but with up {self.up} it is not behind the body; allowed: auto, none"
+            )
         if not 0 < self.couch_mm < 200:
             raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
+
+    @property
+    def turn(self) -> Matrix:
+        """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
+        return turn_matrix(self.back or "anterior", self.fingers or "superior")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +122,11 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     """The patch of an image or volume. Raises ValueError where no silhouette is found or a hand's side is not given."""
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
-    if isinstance(source, Volume):
-        couch = settings.couch
-        if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
-            behind = anatomy.base == "body" and settings.up in (None, "anterior")
-            couch = "fit" if behind and is_ct(source) else "none"
-        view = project(source, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
-    else:
-        view = outline(source, threshold=settings.threshold)
+    view = (
+        _view(source, anatomy, settings)
+        if isinstance(source, Volume)
+        else outline(source, threshold=settings.threshold)
+    )
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
@@ -137,7 +149,22 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=source.notes + _assumed(source, anatomy) + _silhouette_notes(view),
+        notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+    )
+
+
+def _view(volume: Volume, anatomy: Anatomy, settings: ImportSettings) -> Projection:
+    """The projection of a volume, a hand turned and a couch cut out as the settings say."""
+    couch = settings.couch
+    if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
+        behind = anatomy.base == "body" and settings.up in (None, "anterior")
+        couch = "fit" if behind and is_ct(volume) else "none"
+    shown, to_patient = turned(volume, settings.turn)
+    view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
+    return replace(
+        view,
+        to_patient=compose_affine(to_patient, view.to_patient),
+        to_viewer=compose_affine(to_patient, view.to_viewer),
     )
 
 
@@ -237,11 +264,12 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
 
 
-def _assumed(source: Image | Volume, anatomy: Anatomy) -> tuple[str, ...]:
+def _assumed(source: Image | Volume, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
     """What no file tells of a hand: how it was turned in the scanner."""
-    if anatomy.base == "hand" and isinstance(source, Volume):
-        return ("the hand is taken to lie with its back to anterior and its fingers to superior",)
-    return ()
+    if anatomy.base != "hand" or not isinstance(source, Volume) or (settings.back and settings.fingers):
+        return ()
+    back, fingers = settings.back or "anterior", settings.fingers or "superior"
+    return (f"the hand is taken to lie with its back to {back} and its fingers to {fingers} (--back, --fingers)",)
 
 
 def _silhouette_notes(view: Projection) -> tuple[str, ...]:

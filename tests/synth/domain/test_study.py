@@ -11,7 +11,8 @@ from synth.domain.landmarks import Annotation
 from synth.domain.patch import Crop, apply_affine
 from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.study import ImportSettings, assemble, import_case, prepare
+from synth.domain.study import ImportSettings, assemble, import_case, patch_landmarks, prepare
+from synth.domain.turn import turn_matrix, turned
 from synth.domain.volume import read, write_image, write_volume
 from tests.dicoms import write_radiograph
 
@@ -63,6 +64,38 @@ def test_a_right_hand_gives_the_patch_of_its_left_mirror_image(tmp_path):
     for case, mm in zip(cases, (left_mm, right_mm), strict=True):
         np.testing.assert_allclose(case.patch_map.patient_points(case.landmarks), mm, atol=0.02)
         assert not any("mirrored" in note for note in case.notes)
+
+
+@pytest.mark.parametrize(
+    ("back", "fingers"),
+    [
+        ("posterior", "superior"),
+        ("anterior", "inferior"),
+        ("superior", "left"),
+        ("left", "posterior"),
+        ("right", "inferior"),
+    ],
+)
+def test_a_hand_that_lay_in_any_way_gives_the_same_patch(back, fingers):
+    volume, mm = hand_volume()
+    turn = turn_matrix(back, fingers)  # patient -> shown; the hand as given lies as it is shown
+    lying, _ = turned(volume, turn.T)
+    settings = replace(LEFT, back=back, fingers=fingers)
+    want, got = prepare(volume, HAND, Crop(), LEFT), prepare(lying, HAND, Crop(), settings)
+    np.testing.assert_array_equal(got.silhouette, want.silhouette)
+    np.testing.assert_allclose(got.depth_mm, want.depth_mm, atol=1e-4)
+    annotation = Annotation(case="a", subject="a", points=mm @ turn)
+    np.testing.assert_allclose(
+        patch_landmarks(annotation, got, lying, HAND), want.patch_map.patch_points(mm), atol=1e-6
+    )
+    np.testing.assert_allclose(got.patch_map.patient_points(want.patch_map.patch_points(mm)), mm @ turn, atol=1e-6)
+    assert not any("is taken to lie" in note for note in got.notes) and any("is taken" in n for n in want.notes)
+    index = np.array([[3.0, 4, 5]])
+    at = np.round(
+        (apply_affine(volume.index_to_patient, index) @ turn - lying.index_to_patient[:, 3]) / lying.spacing_mm
+    )
+    x, y, z = at[0].astype(int)
+    assert lying.voxels[z, y, x] == volume.voxels[5, 4, 3]
 
 
 def test_the_wrong_side_is_noted(tmp_path):
@@ -263,7 +296,16 @@ def test_left_and_right_exchanged_in_a_body_are_noted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"side": "middle"}, {"spacing_mm": 0.0}, {"spacing_mm": float("nan")}, {"couch_mm": -1.0}]
+    "bad",
+    [
+        {"back": "up"},
+        {"up": "down"},
+        {"up": "left", "couch": "fit"},
+        {"side": "middle"},
+        {"spacing_mm": 0.0},
+        {"spacing_mm": float("nan")},
+        {"couch_mm": -1.0},
+    ],
 )
 def test_settings_are_checked(bad):
     with pytest.raises(ValueError, match="allowed"):
