@@ -83,7 +83,10 @@ def read_csv(path: Path, anatomy: Anatomy) -> dict[str, Annotation]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    header = tuple(reader.fieldnames or ())
+    try:
+        header = tuple(reader.fieldnames or ())
+    except csv.Error as error:
+        raise ValueError(f"{path} line 1 is not CSV: {error}") from error
     if set(header) not in (set(COLUMNS), set(NEEDED)) or len(header) != len(set(header)):
         raise ValueError(f"{path} has the columns {','.join(header)!r}; needed: {','.join(COLUMNS)}")
     points: dict[str, dict[str, tuple[float, ...]]] = {}

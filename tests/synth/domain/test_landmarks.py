@@ -56,6 +56,7 @@ def test_subject_column_is_optional_and_columns_come_in_any_order(tmp_path):
     ("text", "words"),
     [
         ("", "columns ''"),
+        ('"case,subject', "line 1 is not CSV"),
         (lines(header="case,landmark,x,y"), "needed"),
         (lines(header="case,case,landmark,x,y,z"), "needed"),
         (lines(), "no landmarks"),
