@@ -9,11 +9,13 @@ import numpy as np
 
 from pipelines.figures import Words, mode_name
 from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
+from synth.domain.audit import told_versions
 from synth.domain.shards import Manifest, recipe_hash
 from synth.domain.summary import Summary, spread
 from training.provenance import git_commit, versions
 
-NAMED = ("python", "bpy", "anny", "numpy", "pyarrow")  # packages whose versions the card gives
+CHECKED_BY = ("python", "numpy", "pyarrow")  # packages whose versions the card gives, beside those that rendered
+NAMED = 20  # at most so many quarantined samples, or shards, are named
 CITE = """Method: G. Riegler, M. Urschler, M. Rüther, H. Bischof, D. Štern: *Anatomical landmark detection in medical
 applications driven by synthetic data*, ICCV Workshops 2015, DOI 10.1109/ICCVW.2015.21.
 Data: synthmark {version}, {kind} of {rows:,} {anatomy} samples, digest {digest}."""
@@ -33,13 +35,18 @@ STUDY_LIMITS = """- As good as its annotations and thresholds; look at the conta
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a card is made of. command: that makes the dataset (again); words: for the codes of parameters."""
+    """What a card is made of.
+
+    command: that makes the dataset (again); words: for the codes of parameters; mixed: names of shards that other
+    versions rendered than most
+    """
 
     uri: str
     manifest: Manifest
     summary: Summary
     command: str
     words: Words
+    mixed: tuple[str, ...]
 
 
 def render_card(card: Card) -> str:
@@ -67,6 +74,7 @@ def _contents(card: Card) -> str:
     rows = {
         "place": f"`{card.uri}`",
         "samples": f"{manifest.rows:,}, ids 0 to {manifest.rows - 1}",
+        **({"quarantined": _quarantined(manifest)} if manifest.quarantine else {}),
         "Parquet shards": f"{len(manifest.shards):,}, together {size / 1e6:,.1f} MB",
         "bytes a sample": f"{size / manifest.rows:,.0f}",
         "patch": f"{manifest.anatomy.height} × {manifest.anatomy.width} pixels (height × width)",
@@ -77,9 +85,18 @@ def _contents(card: Card) -> str:
     return _table(("", ""), list(rows.items()))
 
 
+def _quarantined(manifest: Manifest) -> str:
+    ids = manifest.quarantined
+    return (
+        f"{len(ids)} of them (ids {_first(ids)}): Blender failed on them; their rows are empty and without landmarks, "
+        "and left out of all that follows; their parameters stand in `manifest.json`"
+    )
+
+
 def _measures(card: Card) -> str:
     summary = card.summary
-    used = "all samples" if len(summary) == summary.total else f"{len(summary):,} samples of evenly spaced shards"
+    every = len(summary) == summary.total - summary.quarantined
+    used = "all samples" if every else f"{len(summary):,} samples of evenly spaced shards"
     measured = (
         ("foreground, % of the patch", 100 * summary.foreground),
         ("pixel, mm", summary.pixel_mm),
@@ -131,7 +148,9 @@ def _bytes(summary: Summary) -> str:
 def _making(card: Card) -> str:
     manifest = card.manifest
     found = versions()
-    verified = f"Verified at commit `{git_commit()}` with " + ", ".join(f"{n} {found[n]}" for n in NAMED if n in found)
+    verified = f"Verified at commit `{git_commit()}` with " + ", ".join(
+        f"{n} {found[n]}" for n in CHECKED_BY if n in found
+    )
     source = manifest.source
     said = [
         f"Schema version {card.summary.footer.get('synthmark.schema_version')}",
@@ -140,10 +159,19 @@ def _making(card: Card) -> str:
         *([f"relabelled from `{source['uri']}` (digest `{source['digest']}`)"] if source else []),
     ]
     recipe = re.sub(r"\[\s+([^][{}]*?)\s+\]", _on_one_line, json.dumps(manifest.recipe, indent=1))
-    return (
-        f"```\n{card.command}\n```\n\n{', '.join(said)}. {verified}; the shards do not record the versions that made "
-        f"them.\n\n```json\n{recipe}\n```"
-    )
+    return f"```\n{card.command}\n```\n\n{', '.join(said)}. {_rendered(card)}{verified}.\n\n```json\n{recipe}\n```"
+
+
+def _rendered(card: Card) -> str:
+    """What the shards say of the versions that rendered them."""
+    if card.manifest.kind == "study":
+        return ""
+    mixed = f", with others {_first(card.mixed)}" if card.mixed else ""
+    return f"Rendered with {told_versions(card.summary.versions)}{mixed}. "
+
+
+def _first(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names[:NAMED])) + (", …" if len(names) > NAMED else "")
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from pipelines.recipes import RECIPES, Recipe
-from synth.domain.shards import has_files
+from synth.domain.storage import has_files
 
 
 class UsageError(Exception):

@@ -16,6 +16,8 @@ def command_of(uri: str, manifest: Manifest) -> str:
         source = manifest.source["uri"]
         return f"python pipelines/relabel.py {source} --anatomy {manifest.anatomy.name} --out {uri}"
     how = f"--count {manifest.rows} --seed {manifest.seed} --out {uri}"
+    if manifest.quarantine:
+        how += f" --tolerance {len(manifest.quarantine)}"
     return f"python pipelines/render.py {preset_of(manifest.recipe)} {how}"
 
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import torch
 
 from pipelines.cli import UsageError, as_dict, parser, positive, progress, resolve, run, show_recipe, start_ray
-from synth.domain.shards import Manifest, has_files
+from synth.domain.shards import Manifest
+from synth.domain.storage import has_files
 from training import tracking
 from training.checkpoint import ModelCard, load_model, model_files, read_card
 from training.distributed import pretrain

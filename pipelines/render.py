@@ -6,13 +6,14 @@
 
 Run the same command again and it finishes what is missing; what is there is not touched. Every sample is a function
 of recipe, seed and id alone: any number of workers makes the same bits. A sample on which Blender fails three times is
-quarantined; the run ends with exit 1 unless --tolerance allows as many.
+quarantined; the run ends with exit 1 unless --tolerance allows as many: a count (3) or a share of all (0.1%).
 On 2 cores: 8,000 hands in about a minute; the first run on a machine builds the body template (a minute more).
 """
 
 import logging
 import os
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from uuid import uuid4
 
 from pipelines.cli import UsageError, parser, positive, progress, resolve, run, show_recipe, start_ray
@@ -33,13 +34,15 @@ def main(argv: Sequence[str]) -> str:
         "--workers", type=positive, default=os.cpu_count() or 1, help="Blender processes; default: cores"
     )
     options.add_argument(
-        "--tolerance", type=int, default=0, metavar="N", help="how many samples may be quarantined; default: none"
+        "--tolerance",
+        default="0",
+        metavar="N|P%",
+        help="how many samples, or which share, may be quarantined; default: 0",
     )
     arguments = options.parse_args(argv)
     if arguments.seed < 0:
         raise UsageError(f"--seed {arguments.seed} is not allowed; give 0 or more")
-    if arguments.tolerance < 0:
-        raise UsageError(f"--tolerance {arguments.tolerance} is not allowed; give 0 or more")
+    tolerance = tolerated(arguments.tolerance, arguments.count)
     recipe = resolve(arguments.recipe, arguments.overrides).render
     jobs = plan_shards(arguments.count, recipe.shard_rows)
     missing = missing_jobs(recipe, arguments.seed, jobs, arguments.out)
@@ -47,11 +50,23 @@ def main(argv: Sequence[str]) -> str:
     if missing:
         template_of(recipe)  # built here once, not by every worker at the same time
         render_shards(recipe, arguments.seed, missing, arguments.out, arguments.workers)
-    manifest = collect(recipe, arguments.seed, jobs, arguments.out, arguments.tolerance)
+    manifest = collect(recipe, arguments.seed, jobs, arguments.out, tolerance)
     notes = f"{sum(job.rows for job in missing)} new"
     if manifest.quarantine:
         notes += f", {len(manifest.quarantine)} quarantined"
     return f"{arguments.out}: {manifest.rows} {manifest.anatomy.name} samples ({notes}), digest {manifest.digest}"
+
+
+def tolerated(text: str, count: int) -> int:
+    """How many of `count` samples a --tolerance allows: a count, or a share of them (0.1%). Raises UsageError."""
+    try:
+        number = Decimal(text.removesuffix("%"))  # exact: 0.29 % of 100,000 are 290
+    except InvalidOperation:
+        number = Decimal("nan")
+    share = text.endswith("%")
+    if not number.is_finite() or number < 0 or (number > 100 if share else number % 1 != 0):
+        raise UsageError(f"--tolerance {text!r} is not allowed; give a count (3) or a share of the samples (0.1%)")
+    return int(number * count / 100 if share else number)
 
 
 def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, workers: int) -> None:
@@ -79,7 +94,10 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
             if len(failures) == FAILURES:
                 break
     if failures:
-        raise ValueError(f"{len(failures)} of {len(jobs)} shards failed; first: {failures[0]}; run the command again")
+        first = f"{'; the first: ' if len(failures) > 1 else ': '}{failures[0]}"
+        raise ValueError(
+            f"{len(failures)} of {len(jobs)} shards failed{first}; run the command again for what is missing"
+        )
 
 
 if __name__ == "__main__":

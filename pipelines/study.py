@@ -28,8 +28,9 @@ from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
 from synth.domain.reader import Reader
 from synth.domain.schema import Samples
-from synth.domain.shards import Manifest, write_bytes, write_manifest, write_shard
+from synth.domain.shards import Manifest, write_manifest, write_shard
 from synth.domain.slicer import write_markups
+from synth.domain.storage import write_bytes
 from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
 
 SHARD_ROWS = 512

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pipelines.cli import as_dict, parser, positive, progress, resolve, run, show_recipe, start_ray
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import write_bytes
+from synth.domain.storage import write_bytes
 from training import tracking
 from training.checkpoint import load_model, model_files, read_card
 from training.pretraining import absolute_uri

@@ -1,11 +1,15 @@
 """A dataset of renderings as a whole: what of it is still to be made, and its manifest once all of it is there."""
 
+import logging
+
 import pyarrow.fs as pafs
 
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import Manifest, filesystem, read_shard_entry, stray_files, write_manifest
+from synth.domain.shards import Manifest, read_shard_entry, shard_name, stray_files, write_manifest
+from synth.domain.storage import filesystem
+from synth.domain.uploads import abort_uploads
 from synth.figure import RenderRecipe
-from synth.ledger import close, read_ledger
+from synth.ledger import close, ledger_name, read_ledger
 from synth.worker import ShardJob, footer_of, is_done
 
 
@@ -50,17 +54,28 @@ def _check(manifest: Manifest, uri: str, tolerance: int) -> None:
     count = len(manifest.quarantine)
     if count <= tolerance:
         return
-    named = "; ".join(f"{entry['sample_id']}: {entry['reason']}" for entry in manifest.quarantine[:3])
+    ids = manifest.quarantined
+    places = [i for i, shard in enumerate(manifest.shards) if any(0 <= n - shard.first_id < shard.rows for n in ids)]
+    ledgers, shards = ([name(place) for place in places] for name in (ledger_name, shard_name))
+    named = [f"sample {entry['sample_id']}: {entry['reason']}" for entry in manifest.quarantine]
     raise ValueError(
-        f"{count} of {manifest.rows} samples are quarantined ({named}{'; …' if count > 3 else ''}), {tolerance} are "
-        f"allowed; their parameters are in {uri}/ledger-*.json; give --tolerance {count} to keep the rest, or delete "
-        "their shards and run the command again"
+        f"{count} of {manifest.rows} samples are quarantined, {tolerance} are allowed: {_some(named, '; ')}; their "
+        f"parameters are on record in {_some(ledgers)} under {uri}; give --tolerance {count} to go on without them, or "
+        f"delete {_some(shards)} to try them again, and run the command again"
     )
 
 
+def _some(names: list[str], between: str = ", ") -> str:
+    return between.join(names[:3]) + (f"{between}… ({len(names)} in all)" if len(names) > 3 else "")
+
+
 def _tidy(uri: str) -> list[dict[str, object]]:
-    """The records of all quarantined samples, by id. Temporary files and ledgers without records are removed."""
+    """The records of all quarantined samples, by id. What killed runs left, and ledgers without records, goes."""
     fs, base = filesystem(uri)
+    try:
+        abort_uploads(uri)
+    except OSError as error:  # they cost storage and nothing else: no reason to refuse a dataset that is whole
+        logging.getLogger(__name__).warning("%s; give the bucket a rule that ends unfinished uploads", error)
     records: list[dict[str, object]] = []
     for name in sorted(info.base_name for info in fs.get_file_info(pafs.FileSelector(base))):
         if name.endswith(".tmp"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from synth.domain.shards import filesystem, write_bytes
+from synth.domain.storage import filesystem, write_bytes
 
 ATTEMPTS = 3
 
@@ -42,7 +42,7 @@ def begin(uri: str, index: int, run: str) -> Ledger:
     known = read_ledger(uri, index)
     begun = known.begun if known is not None and known.run == run else 0
     if begun >= ATTEMPTS:
-        raise GivenUp(f"it was begun {begun} times, and its worker died each time")
+        raise GivenUp(f"its worker died {begun} times over it, mostly for want of memory; give fewer --workers")
     ledger = Ledger(run=run, begun=begun + 1)
     _write(uri, index, ledger)
     return ledger

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synth.domain.anatomy import Anatomy
+from synth.domain.anatomy import Anatomy, visibility
 from synth.domain.patch import Crop
 from synth.domain.schema import from_table, unpack_silhouettes, with_labels
 from synth.domain.shards import Manifest, Shard, read_shard_entry, read_table, recipe_hash, write_table
-from synth.figure import Framed, figure_of, frame_figure
+from synth.figure import Framed, figures_of, frame_figure
 from synth.mesh import Parameters
 from synth.template import Template, load_template
-from synth.worker import ShardJob, is_done, visibilities
+from synth.worker import ShardJob, is_done
 
 CHECKED_ROWS = 16  # of every shard, whose old landmarks are computed too: another body model differs in all rows
 TOLERANCE = 0.05  # px and mm; another processor's arithmetic differs by less than a thousandth
@@ -79,7 +79,7 @@ def relabel_shard(work: Relabelling, index: int) -> Shard:
     quarantined = np.isnan(old.landmarks).all((1, 2))  # they show nothing, and stay so
     landmarks[quarantined] = points[quarantined] = np.nan
     silhouettes = unpack_silhouettes(old.packed, work.anatomy.size)
-    visible = visibilities(landmarks, silhouettes, old.depth_mm, work.anatomy)
+    visible = visibility(landmarks, silhouettes, old.depth_mm, work.anatomy)
     labels = {**work.footer, "synthmark.points": json.dumps(work.anatomy.point_names)}
     return write_table(with_labels(table, landmarks, visible, points), work.out, index, {**footer, **labels})
 
@@ -100,7 +100,7 @@ def _framed(work: Relabelling, anatomy: Anatomy, rows: list[Parameters]) -> list
     crop = Crop(**work.manifest.recipe["crop"])
     template = _template(anatomy.base)
     try:
-        return [frame_figure(crop, figure_of(anatomy, template, row), anatomy) for row in rows]
+        return [frame_figure(crop, figure, anatomy) for figure in figures_of(anatomy, template, rows)]
     except KeyError as error:
         raise ValueError(
             f"{work.uri} stores no parameter {error}: it was made by another version; render it again"

@@ -1,112 +1,135 @@
-"""Bone frames while a figure is being posed, and the rotations that aim bones.
+"""Bone frames of posed bodies, and the rotations that aim bones.
 
 Bones are aimed: each takes the direction it shall have in the frame of hand or body, so that an angle means the same
-for every shape.
+for every shape. All arrays have leading axes (bodies, limbs) over which each function works at once, each item by
+itself: an item's bits do not depend on the others.
 """
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from synth.template import Template
 
 Vector = NDArray[np.float64]
+Rows = NDArray[np.intp]
 Range = tuple[float, float]
+Record = TypeVar("Record")
+
+_EYE = np.eye(3)
+_NEXT = np.array([1, 2, 0])
+_SKEW = np.array([[0, 2, 1], [2, 0, 0], [1, 0, 0]])  # which component of an axis stands where in its cross matrix
+_SKEW_SIGN = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Skeleton:
-    """Bone frames while they are being posed: rotations (J, 3, 3) from rest, positions (J, 3) of the heads."""
+    """Bone frames of N posed bodies: rotations (N, J, 3, 3) from rest, positions (N, J, 3) of the heads; heads
+    (N, J, 3): these at rest."""
 
-    template: Template
     heads: Vector
-    rotations: Vector = field(init=False)
-    positions: Vector = field(init=False)
+    rotations: Vector
+    positions: Vector
 
-    def __post_init__(self) -> None:
-        self.heads = np.asarray(self.heads, np.float64)
-        self.rotations = np.tile(np.eye(3), (len(self.heads), 1, 1))
-        self.positions = self.heads.copy()
 
-    def settle(self, rotations: dict[int, Vector]) -> None:
-        """Turn the rig: a bone takes its given absolute rotation, or that of its nearest ancestor which has one."""
-        parents, ancestry = _rig(self.template)
-        frames = np.empty((len(parents) + 1, 3, 3))
-        frames[-1] = np.eye(3)
-        frames[list(rotations)] = np.stack(list(rotations.values()))
-        self.rotations = frames[_sources(self.template, frozenset(rotations))]
-        steps = np.einsum("jab,jb->ja", self.rotations[parents], self.heads - self.heads[parents])
-        steps[0] = self.heads[0]
-        self.positions = ancestry @ steps
+def settle(template: Template, heads: Vector, bones: tuple[int, ...], rotations: Vector) -> Skeleton:
+    """The rigs with rest heads (N, J, 3), turned: `bones` take the absolute rotations (N, B, 3, 3), all others that of
+    their nearest ancestor which has one."""
+    source, parents, ancestry = _rig(template, bones)
+    still = np.broadcast_to(_EYE, (len(rotations), 1, 3, 3))
+    turned = np.concatenate([rotations, still], axis=1)[:, source]
+    steps = turn(turned[:, parents], heads - heads[:, parents])
+    steps[:, 0] = heads[:, 0]
+    flat = steps.swapaxes(0, 1).reshape(len(source), -1)
+    positions = (ancestry @ flat).reshape(len(source), -1, 3).swapaxes(0, 1)
+    return Skeleton(heads=heads, rotations=turned, positions=np.ascontiguousarray(positions))
 
 
 @cache
-def _sources(template: Template, given: frozenset[int]) -> NDArray[np.intp]:
-    """(J,) the bone whose rotation each bone takes: itself where given, else the nearest such ancestor; -1: none."""
-    source = [-1] * len(template.parents)
-    for j, parent in enumerate(template.parents):
-        source[j] = j if j in given else (source[parent] if parent >= 0 else -1)
-    return np.array(source)
-
-
-@cache
-def _rig(template: Template) -> tuple[NDArray[np.intp], Vector]:
-    """(J,) parents, the root's its own; (J, J) ancestry: 1 where a bone is the other, or an ancestor of it."""
-    parents = np.array([max(parent, 0) for parent in template.parents])
+def _rig(template: Template, given: tuple[int, ...]) -> tuple[Rows, Rows, sparse.csr_matrix]:
+    """(J,) which of the `given` bones each bone turns with, len(given) where none; (J,) parents, the root's its own;
+    (J, J) ancestry: 1 where a bone is the other, or an ancestor of it."""
     assert template.parents[0] < 0, "the root comes first"
-    ancestry = np.eye(len(parents))
-    for j, parent in enumerate(template.parents[1:], start=1):
-        ancestry[j] += ancestry[parent]
-    return parents, ancestry
+    source: list[int] = []
+    ancestry = np.eye(len(template.parents))
+    for j, parent in enumerate(template.parents):
+        inherited = source[parent] if parent >= 0 else len(given)
+        source.append(given.index(j) if j in given else inherited)
+        if parent >= 0:
+            ancestry[j] += ancestry[parent]
+    return np.array(source), np.maximum(template.parents, 0), sparse.csr_matrix(ancestry)
 
 
-def about(axis: list[float] | Vector, angle_rad: float) -> Vector:
-    """(3, 3) rotation about an axis through the origin, right-handed."""
-    x, y, z = unit(np.asarray(axis, np.float64)).tolist()
-    c, s = math.cos(angle_rad), math.sin(angle_rad)
-    v = 1 - c
-    return np.array(
-        [
-            [c + v * x * x, v * x * y - s * z, v * x * z + s * y],
-            [v * x * y + s * z, c + v * y * y, v * y * z - s * x],
-            [v * x * z - s * y, v * y * z + s * x, c + v * z * z],
-        ]
-    )
+def rows_of(record: Record, rows: Rows | int) -> Record:
+    """Some rows of a record: of all arrays that it holds; a dataclass, a dictionary, or an array itself."""
+    chosen: Any
+    if isinstance(record, np.ndarray):
+        chosen = record[rows]
+    elif isinstance(record, dict):
+        chosen = {name: rows_of(value, rows) for name, value in record.items()}
+    else:
+        make: Any = type(record)
+        chosen = make(**{name: rows_of(value, rows) for name, value in vars(record).items()})
+    result: Record = chosen
+    return result
 
 
-def cross(first: Vector, second: Vector) -> Vector:
-    """(3,) cross product of two vectors; numpy's own takes ten times as long for one pair."""
-    a, b, c = first.tolist()
-    d, e, f = second.tolist()
-    return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
-
-
-def turns(axis: Vector, angles_rad: Vector) -> Vector:
-    """(N, 3, 3) rotations about one axis by (N,) angles."""
-    x, y, z = unit(axis).tolist()
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    sine, versine = np.sin(angles_rad)[:, None, None], 1 - np.cos(angles_rad)[:, None, None]
-    return np.asarray(np.eye(3) + sine * skew + versine * (skew @ skew))
+def about(axis: list[float] | Vector, angle_rad: float | Vector) -> Vector:
+    """(..., 3, 3) rotations about axes (..., 3) through the origin, right-handed, by angles (...)."""
+    along = unit(np.asarray(axis, np.float64))
+    cosine, sine = (function(angle_rad)[..., None, None] for function in (np.cos, np.sin))
+    across = along.take(_SKEW, axis=-1) * _SKEW_SIGN
+    outer = along[..., :, None] * along[..., None, :]
+    return np.asarray(cosine * _EYE + sine * across + (1 - cosine) * outer)
 
 
 def swing(source: Vector, target: Vector) -> Vector:
-    """(3, 3) smallest rotation that takes the direction `source` to the direction `target`."""
+    """(..., 3, 3) smallest rotations that take the directions `source` (..., 3) to the directions `target`."""
     start, end = unit(source), unit(target)
-    axis = cross(start, end)
-    sine = math.sqrt(axis @ axis)
-    if sine < 1e-9:
-        assert start @ end > 0, "a bone may not be turned right round"
-        return np.eye(3)
-    return about(axis / sine, float(np.arctan2(sine, start @ end)))
+    cosine = dot(start, end)
+    assert (cosine > -0.9999).all(), "a bone may not be turned right round"
+    across = cross(start, end).take(_SKEW, axis=-1) * _SKEW_SIGN
+    return np.asarray(_EYE + across + across @ across / (1 + cosine)[..., None, None])
 
 
-def unit(vector: Vector) -> Vector:
-    """The vector at length 1."""
-    return np.asarray(vector / math.sqrt(vector @ vector))
+def frame(along: Vector, across: Vector) -> Vector:
+    """(..., 3, 3) right-handed frames as columns: two directions at right angles, and the third."""
+    return np.stack([along, across, cross(along, across)], axis=-1)
+
+
+def turn(rotations: NDArray[Any], vectors: NDArray[Any]) -> NDArray[Any]:
+    """(..., 3) vectors (..., 3), each turned by its rotation (..., 3, 3)."""
+    return np.asarray((rotations * vectors[..., None, :]).sum(-1))
+
+
+def dot(first: Vector, second: Vector) -> Vector:
+    """(...) scalar products of vectors (..., 3)."""
+    return np.asarray((first * second).sum(-1))
+
+
+def cross(first: Vector, second: Vector) -> Vector:
+    """(..., 3) cross products of vectors; numpy's own takes several times as long for a few."""
+    turned = first * second.take(_NEXT, axis=-1) - first.take(_NEXT, axis=-1) * second
+    return np.asarray(turned.take(_NEXT, axis=-1))
+
+
+def length(vectors: Vector) -> Vector:
+    """(...) lengths of vectors (..., 3)."""
+    return np.asarray(np.sqrt((vectors * vectors).sum(-1)))
+
+
+def unit(vectors: Vector) -> Vector:
+    """The vectors (..., 3) at length 1."""
+    return np.asarray(vectors / length(vectors)[..., None])
+
+
+def across_from(vectors: Vector, axes: Vector) -> Vector:
+    """(..., 3) unit vectors at right angles to the unit `axes`, nearest to `vectors`."""
+    return unit(vectors - dot(vectors, axes)[..., None] * axes)
 
 
 def check_ranges(name: str, ranges: Any) -> None:

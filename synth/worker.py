@@ -1,38 +1,24 @@
 """One row of work = one shard: draw its figures, have Blender render them, label and store them.
 
-The worker never imports bpy. It owns a spawned child that does (blender.py), over a pipe: a crash of Blender is an
-end of file here, a hang is a time-out, and both are answered by a fresh child and another try. A figure on which
-Blender fails again and again is found and quarantined: its row stays in the shard and shows nothing.
+A figure on which Blender fails again and again (supervisor.py) is quarantined: its row stays in the shard and shows
+nothing.
 """
 
 import json
-import multiprocessing
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synth.blender import serve
-from synth.domain.anatomy import OUTSIDE, Anatomy, anatomy_named, visibility
+from synth.domain.anatomy import OUTSIDE, anatomy_named, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
-from synth.domain.shards import Shard, read_shard_entry, recipe_hash, write_shard
-from synth.figure import GROUP, Framed, RenderRecipe, draw, joint_names, parameter_names, template_of
-from synth.ledger import ATTEMPTS, GivenUp, begin, close, record
-
-START_TIMEOUT_S = 120.0
-RENDER_TIMEOUT_S = 120.0
-NOWHERE = (0.0, 0.0, 1e4)  # a figure all of whose vertices lie here is seen by no pixel
-
-
-class BlenderFailed(Exception):
-    """Blender died or hung on a group of figures; the text says which and how."""
+from synth.domain.shards import VERSIONS, Shard, read_shard_entry, recipe_hash, write_shard
+from synth.figure import GROUP, Framed, RenderRecipe, draw_several, joint_names, parameter_names, template_of
+from synth.ledger import GivenUp, begin, close, record
+from synth.supervisor import Blender, BlenderFailed
+from synth.versions import rendering_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,100 +36,6 @@ def plan_shards(count: int, shard_rows: int) -> list[ShardJob]:
     return [ShardJob(index=i, first_id=s, rows=min(shard_rows, count - s)) for i, s in enumerate(starts)]
 
 
-class Blender:
-    """A Blender child process for one topology, restarted when it fails."""
-
-    def __init__(
-        self, engine: str, size: tuple[int, int], num_vertices: int, triangles: NDArray[np.int32], group: int = GROUP
-    ) -> None:
-        self._arguments = (engine, size, num_vertices, triangles, group)
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
-
-    @property
-    def pid(self) -> int:
-        """Of the child. Raises ValueError where there is none."""
-        if self._process is None or self._process.pid is None:
-            raise ValueError("Blender is not running")
-        return self._process.pid
-
-    def render(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, H, W) float32 depth in mm of figures (n, V, 3); see blender.Cycles. Raises BlenderFailed."""
-        connection = self._connection or self._start()
-        with self._watched(RENDER_TIMEOUT_S, "gave no answer"):
-            connection.send(vertices)
-            answer: NDArray[np.float32] = connection.recv()
-        return answer
-
-    def insist(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As render, by a fresh child after each failure. Raises BlenderFailed with all reasons after ATTEMPTS."""
-        reasons = []
-        for _ in range(ATTEMPTS):
-            try:
-                return self.render(vertices)
-            except BlenderFailed as error:
-                reasons.append(str(error))
-                self.close()
-        raise BlenderFailed("; then ".join(reasons))
-
-    def isolate(self, vertices: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[int, str]]:
-        """As insist, and why it fails on some of the figures (place in the group → reason): those show nothing.
-
-        Where the group fails, each figure is rendered alone, in its own place: its picture has the same bits there.
-        Raises: BlenderFailed where even a group of nothing fails, so that no figure is to blame.
-        """
-        try:
-            return self.insist(vertices), {}
-        except BlenderFailed:
-            nothing = np.full_like(vertices, NOWHERE)
-            depth_mm = self.insist(nothing)
-        reasons = {}
-        for place, figure in enumerate(vertices):
-            alone = nothing.copy()
-            alone[place] = figure
-            try:
-                depth_mm[place] = self.insist(alone)[place]
-            except BlenderFailed as error:
-                reasons[place] = f"Blender {error}"
-        return depth_mm, reasons
-
-    def close(self) -> None:
-        """End the child; the next render starts a fresh one."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        self._process = self._connection = None
-
-    def _start(self) -> Connection:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, *self._arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._connection = ours
-        with self._watched(START_TIMEOUT_S, "did not start"):
-            ours.recv()
-        return ours
-
-    @contextmanager
-    def _watched(self, seconds: float, late: str) -> Iterator[None]:
-        """Talk to the child, which is killed after `seconds`: then, or when it ends by itself, BlenderFailed."""
-        process = self._process
-        assert process is not None
-        watch = threading.Timer(seconds, process.kill)  # wakes us from send, too, where the child has stopped reading
-        watch.start()
-        try:
-            yield
-        except (EOFError, OSError) as error:
-            process.join(5)
-            text = f"{late} in {seconds:g} s" if watch.finished.is_set() else f"ended with code {process.exitcode}"
-            raise BlenderFailed(text) from error
-        finally:
-            watch.cancel()
-
-
 class ShardWorker:
     """Makes shards of one recipe and seed under one URI; called with rows of work by Ray Data (or by a plain loop).
 
@@ -154,6 +46,7 @@ class ShardWorker:
         self._recipe, self._seed, self._uri, self._run = recipe, seed, uri, run
         self._anatomy = anatomy_named(recipe.anatomy)
         self._template = template_of(recipe)
+        self._versions = json.dumps(rendering_versions(self._template))
         vertices, triangles = len(self._template.vertices), self._template.triangles
         self._blender = Blender(recipe.engine, self._anatomy.size, vertices, triangles)
 
@@ -180,6 +73,7 @@ class ShardWorker:
             "synthmark.points": json.dumps(self._anatomy.point_names),
             "synthmark.parameters": json.dumps(parameter_names(self._recipe, self._template)),
             "synthmark.joints": json.dumps(joint_names(self._template)),
+            VERSIONS: self._versions,
         }
         shard = write_shard(samples, self._uri, job.index, {**footer, **extra})
         close(self._uri, job.index)
@@ -201,7 +95,7 @@ class ShardWorker:
         """
         ids = np.arange(job.first_id, job.first_id + job.rows)
         whole = range(job.first_id, job.first_id + -(-job.rows // GROUP) * GROUP)
-        framed = [draw(self._recipe, self._template, self._seed, sample_id) for sample_id in whole]
+        framed = draw_several(self._recipe, self._template, self._seed, whole)
         depth_mm, reasons = [], {}
         for start in range(0, len(framed), GROUP):
             rendered, failed = self._render(framed[start : start + GROUP], job.first_id + start)
@@ -235,7 +129,7 @@ class ShardWorker:
             packed=pack_silhouettes(silhouettes),
             depth_mm=depth_mm,
             landmarks=landmarks,
-            visible=visibilities(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
+            visible=visibility(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
             pixel_mm=np.stack([figure.pixel_mm for figure in framed]),
             points=np.stack([figure.points for figure in framed]),
             parameters=np.array([list(figure.figure.parameters.values()) for figure in framed], np.float32),
@@ -253,14 +147,6 @@ def masked(samples: Samples, rows: list[int]) -> Samples:
     depth_mm, points = samples.depth_mm.copy(), samples.points.copy()
     depth_mm[rows], points[rows] = 0, np.nan
     return replace(samples, packed=packed, depth_mm=depth_mm, landmarks=landmarks, visible=visible, points=points)
-
-
-def visibilities(
-    landmarks: NDArray[np.float32], silhouettes: NDArray[np.bool_], depth_mm: NDArray[np.float32], anatomy: Anatomy
-) -> NDArray[np.uint8]:
-    """(N, K) visibility codes of the landmarks (N, K, 3) of N renderings."""
-    seen = zip(landmarks, silhouettes, depth_mm, strict=True)
-    return np.stack([visibility(points, mask, depth, anatomy) for points, mask, depth in seen])
 
 
 def footer_of(recipe: RenderRecipe, seed: int) -> dict[str, str]:

@@ -23,6 +23,7 @@ HOMES = {
     "SimpleITK": {"synth/domain/volume.py"},
     "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py"},
     "mlflow": {"training/tracking.py"},
+    "boto3": {"synth/domain/uploads.py"},
 }
 
 
@@ -64,7 +65,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
         ("synth", "bpy ray torch numpy"),
         ("synth.domain", "numpy pyarrow SimpleITK"),
         ("synth.blender", "bpy ray torch SimpleITK anny"),
-        ("synth.worker", "bpy ray torch SimpleITK anny"),
+        ("synth.worker", "bpy ray torch SimpleITK anny boto3"),
         ("synth.domain.reader", "SimpleITK pydicom PIL torch ray"),
         ("pipelines.recipes", "bpy ray SimpleITK anny mlflow matplotlib"),
     ],

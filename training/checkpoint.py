@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synth.domain.anatomy import Anatomy, anatomy_from
 from synth.domain.patch import Crop
-from synth.domain.shards import filesystem, write_bytes
+from synth.domain.storage import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
 from training.recipe import TrainRecipe
 

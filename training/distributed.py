@@ -18,7 +18,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from synth.domain.shards import has_files
+from synth.domain.storage import has_files
 from training.models import LandmarkNet
 from training.pretraining import OnEntry, PretrainJob, finish, read_split, train
 

@@ -15,7 +15,8 @@ from torch import nn
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.annotation import normalise_landmark_depth
 from synth.domain.patch import Crop
-from synth.domain.shards import Manifest, filesystem, has_files, read_manifest, read_samples, write_bytes
+from synth.domain.shards import Manifest, read_manifest, read_samples
+from synth.domain.storage import filesystem, has_files, write_bytes
 from training.checkpoint import ModelCard, latest_state, restore_state, save_model, save_state
 from training.data import Patches
 from training.loop import EpochReport, OnStep, fit, make_optimiser, predict, unwrap

@@ -9,7 +9,7 @@ import pyarrow.fs as pafs
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from synth.domain.shards import filesystem
+from synth.domain.storage import filesystem
 from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
 from training.pretraining import sigma_scale

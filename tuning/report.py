@@ -11,7 +11,7 @@ from jinja2 import Environment
 from numpy.typing import NDArray
 
 from synth.domain.schema import Samples
-from synth.domain.shards import write_bytes
+from synth.domain.storage import write_bytes
 from training.metrics import summarise
 from tuning.cases import Cases
 from tuning.figures import bar_figure, case_figure, domain_figure

@@ -17,7 +17,7 @@ import pyarrow.fs as pafs
 from pydantic import TypeAdapter
 
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import filesystem, has_files, write_bytes
+from synth.domain.storage import filesystem, has_files, write_bytes
 from training.loop import EpochReport
 from tuning.cases import check_network, read_cases
 from tuning.folds import folds_text, make_folds

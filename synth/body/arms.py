@@ -1,22 +1,11 @@
-"""Arms of a lying body: where they lie, draws of their angles, and the directions that their bones take.
-
-Angles are in degrees here because recipes are read by people. Directions are in the frame of the couch: +x the
-subject's left, +y down to the couch, +z along the chest.
-"""
+"""Arms of a lying body: where they lie, and draws of their angles, in degrees because recipes are read by people."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from synth.body.couch import Couch
-from synth.skeleton import Range, Vector, check_ranges, check_shares, cross, unit
+from synth.skeleton import Range, check_ranges, check_shares
 
-OUTWARDS = -0.4  # cosine of the plane in which an elbow bends at most: outwards, by the carrying angle (10-15 degrees)
-MID_HAND_M = 0.10  # from the wrist to where a hand is thickest
-ABOVE_SKIN_M = 0.040  # of a wrist whose hand lies on the belly
-HAND_M = 0.042  # thickness of a hand on which another one lies
-HAND_BREADTH_M = 0.13  # with the thumb: farther apart along the trunk, hands lie side by side
-SWIVEL_RAD = 1.8  # how far an elbow may be raised from the couch to lead the forearm round the flank
 DOWN, HIP, BELLY, UP = range(4)  # the stored parameter `arm_place`: where an arm lies
 
 
@@ -110,111 +99,3 @@ def sample_arm(pose: ArmPose, place: float, side: str, rng: np.random.Generator)
         "arm_rise": rng.uniform(*(pose.up_rise_mm if up else pose.rise_mm)),
     }
     return {f"{name}.{side}": value for name, value in drawn.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmAim:
-    """Directions of an arm in the frame of the couch: upper arm, to where the elbow bends, forearm (unit vectors).
-
-    palm, hand: where palm and hand point when they lie on the skin; None: as pronation and wrist say.
-    """
-
-    upper: Vector
-    bend: Vector
-    elbow_rad: float
-    hand: Vector | None = None
-    palm: Vector | None = None
-
-    @property
-    def fore(self) -> Vector:
-        """Direction from elbow to wrist."""
-        return np.asarray(np.cos(self.elbow_rad) * self.upper + np.sin(self.elbow_rad) * self.bend)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmReach:
-    """What an arm of this person can do: shoulder (3,) in the frame of the couch; lengths and radii in metres.
-
-    sign: 1 left, -1 right. upper, fore: lengths; elbow: radius; wrist: how far hand and wrist lie off the
-    couch; other (3,): the wrist of the other arm, whose hand lies on the belly below this one.
-    """
-
-    shoulder: Vector
-    sign: float
-    upper: float
-    fore: float
-    elbow: float
-    wrist: float
-    other: Vector | None
-
-
-def aim_arm(reach: ArmReach, couch: Couch, a: dict[str, float]) -> ArmAim:
-    """How an arm with the angles `a` (rad; arm_rise mm) lies on this couch, or its hand on this belly."""
-    if a["arm_place"] == BELLY:
-        return _aim_to_belly(reach, couch, a)
-    out, elbow = a["arm_abduction"], a["elbow"]
-    back = _turned_back(reach, couch, a)
-    s = reach.sign
-    upper = np.array([s * np.sin(out) * np.cos(back), np.sin(back), -np.cos(out) * np.cos(back)])
-    inwards = np.array([-s * np.cos(out), 0.0, -np.sin(out)])
-    off = np.array([s * np.sin(out) * np.sin(back), -np.cos(back), -np.cos(out) * np.sin(back)])
-    raised = (
-        np.cos(elbow) * np.sin(back) - (_room(reach.wrist, reach, couch) - reach.upper * np.sin(back)) / reach.fore
-    ) / (np.sin(elbow) * np.cos(back))
-    lowest = float(np.arcsin(np.clip(raised, 0, 1)))
-    if a["arm_place"] == UP:
-        plane = max(a["arm_plane"], lowest)
-        return ArmAim(upper=upper, bend=np.sin(plane) * off - np.cos(plane) * inwards, elbow_rad=elbow)
-    mid_hand = reach.fore + MID_HAND_M
-    end = reach.shoulder[2] + upper[2] * (reach.upper + mid_hand * np.cos(elbow))
-    beside = couch.breadth(s, float(end)) + (0.035 if a["arm_place"] == DOWN else -0.05)
-    outside = s * (reach.shoulder[0] + upper[0] * (reach.upper + mid_hand * np.cos(elbow))) - beside
-    free = np.clip(outside / (mid_hand * np.sin(elbow) * np.cos(out)), OUTWARDS, 1)
-    plane = max(lowest, float(np.arccos(free))) if a["arm_place"] == DOWN else lowest
-    return ArmAim(upper=upper, bend=np.sin(plane) * off + np.cos(plane) * inwards, elbow_rad=elbow)
-
-
-def _room(radius: float, reach: ArmReach, couch: Couch) -> float:
-    """How far below the shoulder a part of this radius touches the couch (m)."""
-    return float(couch.level - radius - reach.shoulder[1])
-
-
-def _turned_back(reach: ArmReach, couch: Couch, a: dict[str, float]) -> float:
-    """Angle (rad) by which the upper arm sinks to the couch: until the elbow lies there, or the hand does.
-
-    The hand's depth, elbow bent as far off the couch as it bends, is L sin(angle - lead).
-    """
-    bent = np.array([reach.upper + reach.fore * np.cos(a["elbow"]), reach.fore * np.sin(a["elbow"])])
-    length, lead = float(np.hypot(*bent)), float(np.arctan2(bent[1], bent[0]))
-    by_elbow = np.arcsin(np.clip((_room(reach.elbow, reach, couch) - a["arm_rise"] / 1000) / reach.upper, -0.9, 0.9))
-    by_hand = lead + np.arcsin(np.clip(_room(reach.wrist, reach, couch) / length, -0.9, 0.9))
-    return float(min(by_elbow, by_hand))
-
-
-def _aim_to_belly(reach: ArmReach, couch: Couch, a: dict[str, float]) -> ArmAim:
-    """The hand on the front skin, as far down as the elbow's angle says; the elbow beside the trunk, low if it can."""
-    distance = np.sqrt(reach.upper**2 + reach.fore**2 + 2 * reach.upper * reach.fore * np.cos(a["elbow"]))
-    share = reach.sign * a["arm_reach"]
-    wrist = couch.place_on_front(reach.shoulder, float(distance), share, above=ABOVE_SKIN_M)
-    if reach.other is not None:
-        over = HAND_M * float(np.clip(2 - abs(wrist[2] - reach.other[2]) / (HAND_BREADTH_M / 2), 0, 1))
-        wrist = couch.place_on_front(reach.shoulder, float(distance), share, above=ABOVE_SKIN_M + over)
-    axis = unit(wrist - reach.shoulder)
-    along = (distance**2 + reach.upper**2 - reach.fore**2) / (2 * distance)
-    radius = np.sqrt(reach.upper**2 - along**2)
-    lateral = unit(np.array([reach.sign, 0.0, 0.0]) - reach.sign * axis[0] * axis)
-    down = cross(axis, lateral)
-    down *= np.sign(down[1])
-    # y of the elbow over the swivel angle t is radius * (lateral_y cos t + down_y sin t)
-    wanted = _room(reach.elbow, reach, couch) - a["arm_rise"] / 1000 - along * axis[1]
-    size, phase = np.hypot(lateral[1], down[1]), np.arctan2(down[1], lateral[1])
-    lowest = phase - np.arccos(np.clip(wanted / (radius * size), -1, 1))
-    swivel = np.linspace(lowest, lowest - SWIVEL_RAD, 12)[:, None]
-    elbows = along * axis + radius * (np.cos(swivel) * lateral + np.sin(swivel) * down)
-    elbow = elbows[couch.first_beside(reach.shoulder + elbows, wrist, reach.elbow)]
-    upper = unit(elbow)
-    fore = unit(distance * axis - elbow)
-    bend = unit(fore - (fore @ upper) * upper)
-    normal = couch.front_normal(wrist)
-    hand = unit(fore - (fore @ normal) * normal)
-    return ArmAim(upper=upper, bend=bend, elbow_rad=a["elbow"], hand=hand, palm=-normal)

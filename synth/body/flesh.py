@@ -5,6 +5,7 @@ Source: under a lying body's weight gluteal tissue loses about a third to a half
 2016, MR of buttocks under load), which is 15-25 mm; soft abdomens are shallower and broader lying than standing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.body.surface import surface_of, vertex_normals
-from synth.mesh import Array, coefficients
+from synth.mesh import Array, Parameters, coefficients
 from synth.template import Template
 
 PRESSED_M = 0.020  # how deep the couch reaches into the trunk where the flesh is softest (flesh = 1)
@@ -23,58 +24,65 @@ LEAN_BELLY_M = 0.20  # depth of an abdomen that has nothing to lose
 BREAST_M = (0.014, 0.012)  # sideways and backwards, where a breast is all
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Flesh:
-    """How one person's flesh lies. amount: 0 as standing .. 1; level: y (m) of the couch; belly: share of the abdomen's
-    depth that is lost; breasts: 0..1; middle (2,): x, y (m) around which the abdomen flattens."""
+    """How the flesh of bodies (...) lies. amount: 0 as standing .. 1; level: y (m) of the couch; belly: share of the
+    abdomen's depth that is lost; breasts: 0..1; middle (..., 2): x, y (m) around which the abdomen flattens."""
 
-    amount: float
-    level: float
-    belly: float
-    breasts: float
+    amount: NDArray[np.float64]
+    level: NDArray[np.float64]
+    belly: NDArray[np.float64]
+    breasts: NDArray[np.float64]
     middle: NDArray[np.float64]
 
     def settle(
         self, template: Template, vertices: Array, rotations: Array, index: NDArray[np.intp] | None = None
     ) -> Array:
-        """(N, 3) posed vertices as they lie on the couch; index (N,): which of the template's they are (None: all)."""
-        if self.amount == 0:
+        """(..., V, 3) posed vertices as they lie on the couch, by bones turned (..., J, 3, 3); index (V,): which of the
+        template's they are (None: all)."""
+        if not np.any(self.amount):
             return vertices
         masks, bones, normals = _masks(template), template.dominant, _normals(template)
         if index is not None:
             masks, bones, normals = masks.take(index, 1), bones.take(index), normals.take(index, 1)
         abdomen, backwards, sideways = masks
-        lost = np.float32(self.belly) * abdomen
-        breasts = np.float32(self.breasts)
-        x, y, z = vertices.T.copy()
-        y -= lost * np.minimum(y - np.float32(self.middle[1]), 0)
+        lost, breasts, level = _each(self.belly) * abdomen, _each(self.breasts), _each(self.level)
+        x, y, z = np.moveaxis(vertices, -1, 0).copy()
+        y -= lost * np.minimum(y - _each(self.middle[..., 1]), 0)
         y += breasts * backwards
-        x += lost / 2 * (x - np.float32(self.middle[0]))
+        x += lost / 2 * (x - _each(self.middle[..., 0]))
         x += breasts * sideways
-        height = np.float32(self.level) - y
-        bulge = np.float32(self.amount * BULGE_M) * np.exp(-np.square(height / np.float32(BULGE_HEIGHT_M) - 1))
+        height = level - y
+        bulge = _each(self.amount * BULGE_M) * np.exp(-np.square(height / np.float32(BULGE_HEIGHT_M) - 1))
         near = np.flatnonzero(bulge > 1e-5)
-        turned = rotations[:, ::2].reshape(-1, 6).T.take(bones.take(near), 1)  # what they do to x and z
-        outwards = (turned.reshape(2, 3, -1) * normals.take(near, 1)).sum(1) * bulge.take(near)
-        x[near] += outwards[0]
-        z[near] += outwards[1]
-        rounding = np.float32(2 * ROUNDING_M * self.amount)
-        y = np.float32(self.level) - (height + np.sqrt(height * height + rounding * rounding)) / 2
-        return np.asarray(np.stack([x, y, z]).T)
+        body, vertex = np.divmod(near, bulge.shape[-1])
+        turned = rotations[..., ::2, :].reshape(-1, 6).T  # what bones do to x and z
+        turned = turned.take(bones.take(vertex) + body * rotations.shape[-3], 1)
+        outwards = (turned.reshape(2, 3, -1) * normals.take(vertex, 1)).sum(1) * bulge.take(near)
+        x.reshape(-1)[near] += outwards[0]
+        z.reshape(-1)[near] += outwards[1]
+        rounding = _each(2 * ROUNDING_M * self.amount)
+        y = level - (height + np.sqrt(height * height + rounding * rounding)) / 2
+        settled = np.moveaxis(np.stack([x, y, z]), 0, -1)
+        return settled if np.all(self.amount) else np.where(_each(self.amount)[..., None] > 0, settled, vertices)
 
 
-def flesh_of(template: Template, trunk: Array, parameters: dict[str, float]) -> Flesh:
-    """The flesh of a person whose thinned trunk skin (see surface.py) is posed at `trunk` (N, 3)."""
-    amount = parameters["flesh"]
-    abdomen = trunk[_masks(template)[0, surface_of(template, "trunk").index] > 0.8]
-    low, high = abdomen.min(0), abdomen.max(0)
-    depth = float(high[1] - low[1])
+def _each(values: NDArray[np.float64]) -> Array:
+    """(..., 1) float32 values of bodies, for all of their vertices."""
+    return np.asarray(values, np.float32)[..., None]
+
+
+def flesh_of(template: Template, trunks: Array, bodies: Sequence[Parameters]) -> Flesh:
+    """The flesh of N people whose thinned trunk skins (see surface.py) are posed at `trunks` (N, S, 3)."""
+    amount = np.array([body["flesh"] for body in bodies])
+    abdomen = trunks[:, _masks(template)[0, surface_of(template, "trunk").index] > 0.8]
+    low, high = abdomen.min(1).astype(np.float64), abdomen.max(1).astype(np.float64)
     return Flesh(
         amount=amount,
-        level=float(trunk[:, 1].max()) - PRESSED_M * amount,
-        belly=amount * float(np.clip(0.03 + 1.2 * (depth - LEAN_BELLY_M), 0.0, 0.18)),
-        breasts=amount * parameters.get("gender", 0.5),
-        middle=(low[:2] + high[:2]).astype(np.float64) / 2,
+        level=trunks[:, :, 1].max(1).astype(np.float64) - PRESSED_M * amount,
+        belly=amount * np.clip(0.03 + 1.2 * (high[:, 1] - low[:, 1] - LEAN_BELLY_M), 0.0, 0.18),
+        breasts=amount * np.array([body.get("gender", 0.5) for body in bodies]),
+        middle=(low[:, :2] + high[:, :2]) / 2,
     )
 
 

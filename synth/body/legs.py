@@ -1,14 +1,10 @@
-"""Legs of a lying body: where they lie, draws of their angles, and the directions that their bones take.
-
-Angles are in degrees here because recipes are read by people. Directions are in the frame of the couch: +x the
-subject's left, +y down to the couch, +z along the pelvis.
-"""
+"""Legs of a lying body: where they lie, and draws of their angles, in degrees because recipes are read by people."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from synth.skeleton import Range, Vector, about, check_ranges, check_shares, unit
+from synth.skeleton import Range, check_ranges, check_shares
 
 STRAIGHT, REST, CROSSED, CONTRACTED = range(4)  # the stored parameter `leg_place`
 
@@ -64,51 +60,3 @@ def sample_legs(pose: LegPose, place: float, rng: np.random.Generator) -> dict[s
         drawn[f"hip_rotation.{side}"] = rng.uniform(*pose.hip_rotation)
         drawn[f"foot.{side}"] = rng.uniform(*pose.foot)
     return drawn
-
-
-@dataclass(frozen=True, kw_only=True)
-class LegReach:
-    """A leg of this person: hip (3,) in the frame of the couch; lengths and half the heel's breadth in metres.
-
-    sign: 1 left, -1 right; ankle: y of the ankle where the heel lies on the couch.
-    """
-
-    hip: Vector
-    sign: float
-    thigh: float
-    shin: float
-    heel: float
-    ankle: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LegAim:
-    """Directions of a leg in the frame of the couch, unit vectors: thigh, shin, and where the kneecap points."""
-
-    thigh: Vector
-    shin: Vector
-    kneecap: Vector
-
-
-def aim_leg(reach: LegReach, middle: float, a: dict[str, float]) -> LegAim:
-    """How a leg with the angles `a` (rad; heels mm) lies, its heel on the couch; `middle`: x of the midline there.
-
-    Its ankle lies `sideways` of the hip and as far down as the knee's angle leaves.
-    """
-    s, knee = reach.sign, a["knee"]
-    gap = a["heels"] / 1000
-    sideways, depth = middle + a["heels_aside"] * gap + s * (gap / 2 + reach.heel), reach.ankle
-    if a["leg_place"] == CROSSED:  # one heel lies beyond the midline, the other leg's ankle on top of it
-        own = s * a["leg_above"]
-        sideways = middle - s * 0.8 * reach.heel
-        depth -= 4.8 * reach.heel if own > 0 else 0.0
-    distance = np.sqrt(reach.thigh**2 + reach.shin**2 + 2 * reach.thigh * reach.shin * np.cos(knee))
-    across = np.array([sideways - reach.hip[0], depth - reach.hip[1]])
-    down = np.sqrt(max(distance**2 - across @ across, (0.3 * distance) ** 2))
-    axis = unit(np.array([across[0], across[1], -down]))
-    front = unit(np.array([0.0, -1.0, 0.0]) + axis[1] * axis)
-    kneecap = about(axis, -s * a["hip_rotation"]) @ front
-    lift = np.arctan2(reach.shin * np.sin(knee), reach.thigh + reach.shin * np.cos(knee))
-    thigh = np.cos(lift) * axis + np.sin(lift) * kneecap
-    shin = unit(distance * axis - reach.thigh * thigh)
-    return LegAim(thigh=thigh, shin=shin, kneecap=unit(kneecap - (kneecap @ thigh) * thigh))

@@ -6,114 +6,136 @@ moved by that much.
 
 import numpy as np
 
-from synth.body.arms import BELLY, ArmAim, ArmReach, aim_arm
-from synth.body.legs import CROSSED, LegAim, LegReach, aim_leg
-from synth.body.rig import ArmRig, LegRig, frame
+from synth.body.angles import Angles
+from synth.body.arms import BELLY
+from synth.body.legs import CROSSED
+from synth.body.reach import ArmAim, ArmReach, LegAim, LegReach, aim_leg, aim_to_belly, aim_to_couch
+from synth.body.rig import ArmRig
 from synth.body.trunk import Lying, turn_girdle
-from synth.skeleton import Vector, about, cross, swing, unit
+from synth.skeleton import Rows, Vector, about, cross, dot, frame, rows_of, swing, turn
 
 CLOSE_M = 0.002  # a limb that is off the couch by less is not laid again
 PASSES = 4  # how often a limb is laid at most
+THIRDS = np.array([1 / 3, 2 / 3, 1.0])  # of the forearm's twist, at elbow, mid-forearm and wrist
+_X = np.array([1.0, 0.0, 0.0])
 
 
-def lay_arm(lying: Lying, side: str, a: dict[str, float], other: Vector | None) -> tuple[dict[int, Vector], Vector]:
-    """(absolute rotations of the bones of an arm with the angles `a` (rad), position (3,) of its wrist).
+def lay_arms(lying: Lying, rows: Rows, a: Angles) -> Vector:
+    """(M, 22, 3, 3) absolute rotations of the bones of some arms, `rows` (M,) ascending, with the angles `a` (M,).
 
-    Girdle and fingers are included. other (3,): the wrist of an arm whose hand lies on the belly, below this one's.
+    Bones are those of girdle, arm and fingers (rig.py). Where both hands of a body lie on the belly, both are given.
     """
-    girdle, shoulder = turn_girdle(lying, a, side)
-    rig, blade = lying.arms[side], list(girdle.values())[-1]
-    lift, arm, wrist = 0.0, np.empty(0), shoulder
+    rig = rows_of(lying.arms, rows)
+    girdle, shoulder = turn_girdle(lying, rig, a)
+    to_couch = lying.chest[rig.body].swapaxes(1, 2)
+    reach = ArmReach(
+        rig=rig,
+        angles=a,
+        shoulder=turn(to_couch, shoulder),
+        blade=to_couch @ girdle[:, 1],
+        wrist=rig.wrist,
+        other=np.full_like(shoulder, np.inf),
+    )
+    arm = np.empty((len(rows), 5, 3, 3))
+    on_belly = a["arm_place"] == BELLY
+    _lay_on_couch(lying, reach, np.flatnonzero(~on_belly), arm)
+    _lay_on_belly(lying, reach, rows, np.flatnonzero(on_belly), arm)
+    turned = lying.chest[rig.body][:, None] @ arm
+    return np.concatenate([girdle, turned, turned[:, -1:] @ rig.fingers], axis=1)
+
+
+def _lay_on_couch(lying: Lying, reach: ArmReach, some: Rows, arm: Vector) -> None:
+    """Fill in `arm` (M, 5, 3, 3): rotations, in the frame of the couch, of `some` arms that do not lie on a belly."""
+    reach = rows_of(reach, some)
     for _ in range(PASSES):
-        reach = ArmReach(
-            shoulder=lying.chest.T @ shoulder,
-            sign=rig.sign,
-            upper=rig.upper,
-            fore=rig.fore,
-            elbow=rig.elbow,
-            wrist=rig.wrist + lift,
-            other=other,
-        )
-        aim = aim_arm(reach, lying.couch, a)
-        arm = _turn_arm(rig, aim, lying.chest.T @ blade, a)
-        wrist = reach.shoulder + rig.upper * aim.upper + rig.fore * aim.fore
-        beyond = float(wrist[1] + (rig.skin @ arm[-1][1]).max()) - lying.couch.level
-        if beyond < CLOSE_M or a["arm_place"] == BELLY:
-            break
-        lift += beyond
-    turned = lying.chest @ arm
-    fingers = {bone: turned[-1] @ rotation for bone, rotation in rig.fingers.items()}
-    return girdle | dict(zip(rig.bones, turned, strict=True)) | fingers, wrist
+        if len(some) == 0:
+            return
+        aim = aim_to_couch(reach, lying.couch)
+        arm[some] = turned = _turn_arms(reach, aim)
+        hand = turned[:, -1, 1, :, None]  # what it adds to y
+        beyond = reach.wrist_of(aim)[:, 1] + (reach.rig.skin @ hand).max((1, 2)) - lying.couch.level[reach.rig.body]
+        again = np.flatnonzero(beyond >= CLOSE_M)
+        some, reach = some[again], rows_of(reach, again).lifted(beyond[again])
 
 
-def lay_leg(lying: Lying, side: str, a: dict[str, float]) -> dict[int, Vector]:
-    """Absolute rotations of the bones of a leg with the angles `a` (rad)."""
-    rig, level = lying.legs[side], lying.couch.level
-    upper_one = a["leg_place"] == CROSSED and rig.sign * a["leg_above"] > 0  # it lies on the other leg
-    ankle, leg = level - float(rig.skin[:, 1].max()), np.empty(0)
+def _lay_on_belly(lying: Lying, reach: ArmReach, rows: Rows, some: Rows, arm: Vector) -> None:
+    """As _lay_on_couch, of arms with the hand on the belly: first the lower hands, then, over them, the upper ones."""
+    above = reach.rig.sign * reach.angles["hand_above"] > 0
+    both = np.isin(rows[some] ^ 1, rows[some])  # limbs 2 i and 2 i + 1 are of one body
+    upper, lower = some[above[some] & both], some[~(above[some] & both)]
+    if len(lower):
+        own = rows_of(reach, lower)
+        aim = aim_to_belly(own, lying.couch)
+        arm[lower] = _turn_arms(own, aim)
+        reach.other[lower] = own.wrist_of(aim)
+    if len(upper):
+        own = rows_of(reach, upper).over(reach.other[np.searchsorted(rows, rows[upper] ^ 1)])
+        arm[upper] = _turn_arms(own, aim_to_belly(own, lying.couch))
+
+
+def lay_legs(lying: Lying, rows: Rows, a: Angles) -> Vector:
+    """(M, 4, 3, 3) absolute rotations of the bones of some legs, `rows` (M,), with the angles `a` (M,)."""
+    rig = rows_of(lying.legs, rows)
+    level = lying.couch.level[rig.body]
+    reach = LegReach(rig=rig, angles=a, middle=lying.middle[rig.body], ankle=level - rig.skin[:, :, 1].max(1))
+    crossed = a["leg_place"] == CROSSED
+    upper = crossed & (rig.sign * a["leg_above"] > 0)  # it lies on the other leg
+    leg, some = np.empty((len(rows), 4, 3, 3)), np.arange(len(rows))
     for _ in range(PASSES):
-        reach = LegReach(hip=rig.hip, sign=rig.sign, thigh=rig.thigh, shin=rig.shin, heel=rig.heel, ankle=ankle)
-        aim = aim_leg(reach, lying.middle, a)
-        leg = _turn_leg(rig, aim, a)
-        lies_at = rig.hip + rig.thigh * aim.thigh + rig.shin * aim.shin
-        beyond = float(lies_at[1] + (rig.skin @ leg[-1][1]).max()) - level
-        if abs(beyond) < CLOSE_M or upper_one:
+        aim = aim_leg(reach)
+        leg[some] = turned = _turn_legs(reach, aim)
+        foot = turned[:, -1, 1, :, None]
+        beyond = reach.ankle_of(aim)[:, 1] + (reach.rig.skin @ foot).max((1, 2)) - level[some]
+        again = np.flatnonzero((np.abs(beyond) >= CLOSE_M) & ~upper[some])
+        if len(again) == 0:
             break
-        ankle -= beyond
-    return dict(zip(rig.bones, lying.pelvis @ leg, strict=True))
+        some, reach = some[again], rows_of(reach, again).lifted(beyond[again])
+    return np.asarray(lying.pelvis[rig.body][:, None] @ leg)
 
 
-def _turn_arm(rig: ArmRig, aim: ArmAim, blade: Vector, a: dict[str, float]) -> Vector:
-    """(5, 3, 3) rotations of an arm's bones from shoulder to wrist, in the frame of the couch.
+def _turn_arms(reach: ArmReach, aim: ArmAim) -> Vector:
+    """(M, 5, 3, 3) rotations of arms' bones from shoulder to wrist, in the frame of the couch.
 
     The elbow bends about its own hinge, and the forearm turns in thirds: at elbow, mid-forearm and wrist.
     """
-    fore, hinge = aim.fore, cross(aim.upper, aim.bend)
-    full = frame(aim.upper, aim.bend) @ rig.frame0.T
-    straight = about(hinge, aim.elbow_rad - rig.elbow0) @ full
-    if aim.palm is None:
-        hooked = np.cos(aim.elbow_rad) * aim.bend - np.sin(aim.elbow_rad) * aim.upper
-        palm = np.cos(a["pronation"]) * rig.sign * hinge + np.sin(a["pronation"]) * hooked
-    else:
-        palm = unit(aim.palm - (aim.palm @ fore) * fore)
-    at_rest = straight @ rig.palm0
-    twist = float(np.arctan2(cross(at_rest, palm) @ fore, at_rest @ palm))
-    turned = about(fore, twist) @ straight
-    first, second = about(fore, twist / 3) @ straight, about(fore, twist * 2 / 3) @ straight
-    hand = swing(turned @ rig.hand0, _hand_direction(palm, aim, rig.sign, a)) @ turned
-    upper = _in_line(np.stack([_half_way(blade, full, rig.upper0), full]), rig.upper_parts, aim.upper)
-    return np.stack([*upper, *_in_line(np.stack([first, second]), rig.fore_parts, fore), hand])
+    rig = reach.rig
+    full = frame(aim.upper, aim.bend) @ rig.frame0.swapaxes(1, 2)
+    straight = about(cross(aim.upper, aim.bend), aim.elbow_rad - rig.elbow0) @ full
+    at_rest = turn(straight, rig.palm0)
+    twist = np.arctan2(dot(cross(at_rest, aim.palm), aim.fore), dot(at_rest, aim.palm))
+    fore = about(aim.fore[:, None], twist[:, None] * THIRDS) @ straight[:, None]
+    hand = swing(turn(fore[:, 2], rig.hand0), aim.hand) @ fore[:, 2]
+    upper = np.stack([_half_way(reach.blade, full, rig), full], axis=1)
+    return np.concatenate(
+        [_in_line(upper, rig.upper_parts, aim.upper), _in_line(fore[:, :2], rig.fore_parts, aim.fore), hand[:, None]],
+        axis=1,
+    )
 
 
-def _hand_direction(palm: Vector, aim: ArmAim, sign: float, a: dict[str, float]) -> Vector:
-    """Where the fingers point: along the skin that the hand lies on, or as the wrist is flexed and deviated."""
-    if aim.hand is not None:
-        return aim.hand
-    bent = about(cross(aim.fore, palm), a["wrist_flexion"]) @ aim.fore
-    return about(palm, sign * a["wrist_deviation"]) @ bent
-
-
-def _half_way(parent: Vector, full: Vector, axis: Vector) -> Vector:
-    """The rotation that takes `axis` where `full` does, with half of the twist that `full` has over `parent`."""
-    reached = swing(parent @ axis, full @ axis) @ parent
-    twist = reached.T @ full
-    skew = np.array([twist[2, 1] - twist[1, 2], twist[0, 2] - twist[2, 0], twist[1, 0] - twist[0, 1]])
-    angle = float(np.arctan2(skew @ axis, np.trace(twist) - 1))
-    return reached @ about(axis, angle / 2)
+def _half_way(parent: Vector, full: Vector, rig: ArmRig) -> Vector:
+    """(M, 3, 3) rotations that take the upper arm's direction where `full` does, with half of the twist that `full` has
+    over `parent`."""
+    axis = rig.upper0
+    reached = swing(turn(parent, axis), turn(full, axis)) @ parent
+    twist = reached.swapaxes(1, 2) @ full
+    skew = np.stack([twist[:, b, c] - twist[:, c, b] for b, c in ((2, 1), (0, 2), (1, 0))], axis=1)
+    angle = np.arctan2(dot(skew, axis), twist[:, 0, 0] + twist[:, 1, 1] + twist[:, 2, 2] - 1)
+    return np.asarray(reached @ about(axis, angle / 2))
 
 
 def _in_line(rotations: Vector, parts: Vector, aim: Vector) -> Vector:
-    """The (N, 3, 3) rotations of bones with the rest vectors `parts`, turned on to point to `aim` in all.
+    """The (M, 2, 3, 3) rotations of bones with the rest vectors `parts`, turned on to point to `aim` (M, 3) in all.
 
     Bones of one limb are not quite in line, so turning them by different amounts about it bends it.
     """
-    return np.asarray(swing(np.einsum("nab,nb->a", rotations, parts), aim) @ rotations)
+    return np.asarray(swing(turn(rotations, parts).sum(1), aim)[:, None] @ rotations)
 
 
-def _turn_leg(rig: LegRig, aim: LegAim, a: dict[str, float]) -> Vector:
-    """(4, 3, 3) rotations of a leg's bones in the frame of the couch; the upper thigh has half of the hip's turn."""
-    thigh = frame(aim.thigh, aim.kneecap) @ rig.frame0.T
-    shin = swing(thigh @ rig.shin0, aim.shin) @ thigh
+def _turn_legs(reach: LegReach, aim: LegAim) -> Vector:
+    """(M, 4, 3, 3) rotations of legs' bones in the frame of the couch; the upper thigh has half of the hip's turn."""
+    rig, a = reach.rig, reach.angles
+    thigh = frame(aim.thigh, aim.kneecap) @ rig.frame0.swapaxes(1, 2)
+    shin = swing(turn(thigh, rig.shin0), aim.shin) @ thigh
     upper = about(aim.thigh, rig.sign * a["hip_rotation"] / 2) @ thigh
-    upper, thigh = _in_line(np.stack([upper, thigh]), rig.thigh_parts, aim.thigh)
-    return np.stack([upper, thigh, shin, shin @ about([1.0, 0.0, 0.0], a["foot"])])
+    thighs = _in_line(np.stack([upper, thigh], axis=1), rig.thigh_parts, aim.thigh)
+    return np.concatenate([thighs, np.stack([shin, shin @ about(_X, a["foot"])], axis=1)], axis=1)

@@ -1,24 +1,31 @@
-"""Pose of a lying body: ranges of joint angles, draws from them, and the bone frames they give.
+"""Pose of lying bodies: ranges of joint angles, draws from them, and the bone frames they give.
 
 Angles are in degrees here because recipes are read by people. A body lies on its back: head up (+z), left at +x, seen
 from -y, the couch behind it (+y).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from synth.body.angles import arm_angles, leg_angles
 from synth.body.arms import BELLY, ArmPose, sample_arm, sample_arm_places
-from synth.body.flesh import Flesh
 from synth.body.legs import LegPose, sample_leg_place, sample_legs
-from synth.body.limbs import lay_arm, lay_leg
-from synth.body.surface import SIGNS
-from synth.body.trunk import Lying, lie_down, radians
-from synth.mesh import Array, Parameters
-from synth.skeleton import Range, Skeleton, Vector, check_ranges
+from synth.body.limbs import lay_arms, lay_legs
+from synth.body.rig import ARM, FINGERS, GIRDLE, LEG, bones_of
+from synth.body.trunk import Lying, trunk_bones
+from synth.mesh import Parameters
+from synth.skeleton import Range, Rows, Skeleton, Vector, check_ranges, rows_of, settle
 from synth.template import Template
 
-LIMBS = ["L", "R", "legs"]  # left arm, right arm, both legs: what is drawn again by itself
+LIMBS = ("L", "R", "legs")  # left arm, right arm, both legs: what is drawn again by itself
+ARM_BONES = (*GIRDLE, *ARM, *FINGERS)
+LIMB_BONES = (*ARM_BONES, *LEG)  # of one side
+
+Drawn = NDArray[np.bool_]  # (N, 3) which of the LIMBS of N bodies were drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,7 @@ def sample_body_pose(pose: BodyPose, rng: np.random.Generator) -> Parameters:
     return drawn | sample_again(pose, drawn, LIMBS, rng)
 
 
-def sample_again(pose: BodyPose, placed: Parameters, limbs: list[str], rng: np.random.Generator) -> Parameters:
+def sample_again(pose: BodyPose, placed: Parameters, limbs: Iterable[str], rng: np.random.Generator) -> Parameters:
     """Angles of some LIMBS, which stay at the place where they are `placed`."""
     drawn: Parameters = {}
     for limb in limbs:
@@ -66,31 +73,30 @@ def sample_again(pose: BodyPose, placed: Parameters, limbs: list[str], rng: np.r
     return drawn
 
 
-def pose_body(template: Template, rest: Array, heads: Array, parameters: Parameters) -> tuple[Skeleton, Flesh]:
-    """(skeleton, flesh) of the person rest (V, 3), heads (J, 3) in the pose of these parameters."""
-    lying = lie_down(template, rest, heads, parameters)
-    return settled(lying, lay_limbs(lying, parameters, LIMBS)), lying.flesh
+def lay_limbs(lying: Lying, bodies: Rows, parameters: Sequence[Parameters], drawn: Drawn, turned: Vector) -> Vector:
+    """Absolute rotations (N, 2, B, 3, 3) of the limbs of some `bodies` (N,): as `turned`, those `drawn` (N, 3) anew.
+
+    Both arms are laid where one's hand may lie on the other's.
+    """
+    arm, leg = arm_angles(parameters), leg_angles(parameters)
+    limbs = (2 * bodies[:, None] + [0, 1]).ravel()
+    folded = (arm["arm_place"].reshape(-1, 2) == BELLY).all(1)
+    arms = np.flatnonzero(drawn[:, :2] | (folded & drawn[:, :2].any(1))[:, None])
+    legs = np.flatnonzero(np.repeat(drawn[:, 2], 2))
+    laid = turned.reshape(-1, *turned.shape[2:]).copy()
+    if len(arms):
+        laid[arms, : len(ARM_BONES)] = lay_arms(lying, limbs[arms], rows_of(arm, arms))
+    if len(legs):
+        laid[legs, len(ARM_BONES) :] = lay_legs(lying, limbs[legs], rows_of(leg, legs))
+    return laid.reshape(turned.shape)
 
 
-def lay_limbs(lying: Lying, parameters: Parameters, limbs: list[str]) -> dict[int, Vector]:
-    """Absolute rotations of the bones of some LIMBS; of both arms where one's hand may lie on the other's."""
-    a = radians(parameters)
-    folded = all(parameters[f"arm_place.{side}"] == BELLY for side in SIGNS)
-    turned: dict[int, Vector] = {}
-    below = None
-    for side in sorted(SIGNS, reverse=parameters["hand_above"] > 0):
-        own = {name.removesuffix(f".{side}"): value for name, value in a.items()}
-        if side in limbs or (folded and limbs != ["legs"]):
-            arm, wrist = lay_arm(lying, side, own, below)
-            turned |= arm
-            below = wrist if folded else None
-        if "legs" in limbs:
-            turned |= lay_leg(lying, side, own)
-    return turned
+def settled(lying: Lying, bodies: Rows, turned: Vector) -> Skeleton:
+    """The skeletons of some `bodies` (N,) whose trunk lies and whose limbs are `turned` (N, 2, B, 3, 3) so."""
+    rotations = np.concatenate([lying.turned[bodies], turned.reshape(len(bodies), -1, 3, 3)], axis=1)
+    return settle(lying.template, lying.heads[bodies], _turned_bones(lying.template), rotations)
 
 
-def settled(lying: Lying, turned: dict[int, Vector]) -> Skeleton:
-    """The skeleton of a body whose trunk lies and whose limbs are turned so."""
-    skeleton = Skeleton(template=lying.template, heads=lying.heads)
-    skeleton.settle(lying.turned | turned)
-    return skeleton
+@cache
+def _turned_bones(template: Template) -> tuple[int, ...]:
+    return (*trunk_bones(template), *bones_of(template, LIMB_BONES).ravel().tolist())

@@ -1,147 +1,146 @@
-"""The trunk of a lying body: bent, rolled and leant back until it lies, with head, shoulder girdle and couch."""
+"""The trunk of lying bodies: bent, rolled and leant back until it lies, with head, shoulder girdle and couch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from synth.body.angles import Angles, arm_angles, trunk_angles
 from synth.body.arms import UP
 from synth.body.couch import Couch
 from synth.body.flesh import Flesh, flesh_of
-from synth.body.rig import ArmRig, LegRig, arm_rig, leg_rig
-from synth.body.surface import SIGNS, surface_of
+from synth.body.rig import LEG, ArmRig, LegRig, arm_rigs, bones_of, leg_rigs
+from synth.body.surface import surface_of
 from synth.mesh import Array, Parameters
-from synth.skeleton import Skeleton, Vector, about, turns
+from synth.skeleton import Skeleton, Vector, about, settle, turn
 from synth.template import Template
 
 FRONT = -0.35  # y of the normal of skin that counts as the trunk's front
 UPPER_THIGH_M = 0.15  # below the hip joint, within which hips are broadest
 MAX_LEAN_RAD = 0.14  # how far the trunk leans back at most, until shoulder blades and buttocks both lie
-PLAIN = (
-    "arm_place",
-    "arm_rise",
-    "arm_reach",
-    "hand_above",
-    "leg_place",
-    "leg_above",
-    "heels",
-    "flesh",
-)  # parameters not in degrees
 ALONG_SPINE = np.array([0.25, 0.5, 0.75, 1.0])  # of a bend or turn that four bones share
+TRUNK = ("root", "spine04", "spine03", "spine02", "spine01", "neck01", "neck02", "neck03", "head")
+_UPPER_SPINE = TRUNK.index("spine01")
+_X, _Y, _Z = np.eye(3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lying:
-    """A person, rest (V, 3) and heads (J, 3), whose trunk and head lie in their pose.
+    """N people, rest (N, V, 3) and heads (N, J, 3), whose trunk and head lie in their pose.
 
-    turned: absolute rotations of their bones; spine (3,): where the spine ends and the girdle begins; arms, legs: by
-    side; chest, pelvis (3, 3): frames of the couch along either; middle: x of the pelvis along it.
+    turned (N, 9, 3, 3): absolute rotations of the bones of TRUNK; spine (N, 3): where the spine ends and the girdle
+    begins; arms, legs: 2 N of each; chest, pelvis (N, 3, 3): frames of the couch along either; middle (N,): x of the
+    pelvis along it.
     """
 
     template: Template
     rest: Array
     heads: Vector
-    turned: dict[int, Vector]
+    turned: Vector
     spine: Vector
-    arms: dict[str, ArmRig]
-    legs: dict[str, LegRig]
+    arms: ArmRig
+    legs: LegRig
     chest: Vector
     pelvis: Vector
-    middle: float
+    middle: Vector
     couch: Couch
     flesh: Flesh
 
 
-def radians(parameters: Parameters) -> dict[str, float]:
-    """The parameters with angles in radians; those of PLAIN stay as they are."""
-    return {name: v if name.startswith(PLAIN) else v * np.pi / 180 for name, v in parameters.items()}
+@cache
+def trunk_bones(template: Template) -> tuple[int, ...]:
+    """The bones of TRUNK."""
+    return tuple(template.bone(name) for name in TRUNK)
 
 
-def lie_down(template: Template, rest: Array, heads: Array, parameters: Parameters) -> Lying:
-    """The person with trunk and head in the pose of these parameters, on a couch that takes them."""
-    skeleton = Skeleton(template=template, heads=np.asarray(heads, np.float64))
-    a, bone = radians(parameters), template.bone
-    turned = _turn_trunk(skeleton, rest, a)
-    skeleton.settle(turned)
-    chest, pelvis = (about([0, 1, 0], angle) for angle in (a["yaw"] + a["bend"], a["yaw"]))
-    couch, flesh = _find_couch(skeleton, rest, chest, parameters)
-    hips = {side: pelvis.T @ skeleton.positions[bone(f"upperleg01.{side}")] for side in SIGNS}
+def lie_down(template: Template, rest: Array, heads: Array, bodies: Sequence[Parameters]) -> Lying:
+    """The people, rest (N, V, 3) and heads (N, J, 3), with trunk and head in the poses of these parameters, on couches
+    that take them."""
+    joints = heads.astype(np.float64)
+    a = trunk_angles(bodies)
+    turned = _turn_trunk(template, rest, a)
+    skeleton = settle(template, joints, trunk_bones(template), turned)
+    chest, pelvis = about(_Y, a["yaw"] + a["bend"]), about(_Y, a["yaw"])
+    couch, flesh = _find_couch(template, skeleton, rest, chest, bodies)
+    hips = skeleton.positions[:, bones_of(template, LEG)[:, 0]]
+    hips = turn(pelvis.swapaxes(1, 2)[:, None], hips).reshape(-1, 3)
+    root = skeleton.positions[:, template.bone("root")]
     return Lying(
         template=template,
         rest=rest,
-        heads=skeleton.heads,
+        heads=joints,
         turned=turned,
-        spine=skeleton.positions[bone("spine01")],
-        arms={side: arm_rig(template, rest, skeleton.heads, side, a[f"curl.{side}"]) for side in SIGNS},
-        legs={side: leg_rig(template, rest, skeleton.heads, side, hip) for side, hip in hips.items()},
+        spine=skeleton.positions[:, template.bone("spine01")],
+        arms=arm_rigs(template, rest, joints, arm_angles(bodies)["curl"]),
+        legs=leg_rigs(template, rest, joints, hips),
         chest=chest,
         pelvis=pelvis,
-        middle=float((pelvis.T @ skeleton.positions[bone("root")])[0]),
+        middle=turn(pelvis.swapaxes(1, 2), root)[:, 0],
         couch=couch,
         flesh=flesh,
     )
 
 
-def turn_girdle(lying: Lying, a: dict[str, float], side: str) -> tuple[dict[int, Vector], Vector]:
-    """(rotations of clavicle and shoulder blade, position (3,) of the shoulder joint) of one side.
+def turn_girdle(lying: Lying, rig: ArmRig, a: Angles) -> tuple[Vector, Vector]:
+    """(rotations (M, 2, 3, 3) of clavicle and shoulder blade, position (M, 3) of the shoulder joint) of some arms.
 
     An arm that is raised lifts the girdle by a third of what it is raised above 30 degrees (Inman et al. 1944), in
     equal parts at the clavicle's two ends. The upper arm is aimed, so it turns back by as much as the girdle rises.
     """
-    s, bone, heads = SIGNS[side], lying.template.bone, lying.heads
-    raised = max(0.0, a["arm_abduction"] - np.deg2rad(30)) / 3 if a["arm_place"] == UP else 0.0
-    first = bone("spine01")
-    chain = [first, *(bone(f"{name}.{side}") for name in ("clavicle", "shoulder01", "upperarm01"))]
-    forwards = lying.turned[first] @ about([0, 0, 1], -s * a["protraction"])
-    clavicle, blade = (forwards @ about([0, 1, 0], -s * (a["clavicle"] + raised / 2 * part)) for part in (1, 2))
-    shoulder = lying.spine
-    for k, rotation in enumerate((lying.turned[first], clavicle, blade)):
-        shoulder = shoulder + rotation @ (heads[chain[k + 1]] - heads[chain[k]])
-    return {chain[1]: clavicle, chain[2]: blade}, shoulder
+    above = np.maximum(0.0, a["arm_abduction"] - np.deg2rad(30)) / 3
+    raised = np.where(a["arm_place"] == UP, above, 0.0)
+    spine = lying.turned[rig.body, _UPPER_SPINE]
+    forwards = spine @ about(_Z, -rig.sign * a["protraction"])
+    rises = a["clavicle"][:, None] + raised[:, None] * [0.5, 1.0]
+    girdle = forwards[:, None] @ about(_Y, -rig.sign[:, None] * rises)
+    steps = turn(np.concatenate([spine[:, None], girdle], axis=1), rig.girdle)
+    return girdle, lying.spine[rig.body] + steps[:, 0] + steps[:, 1] + steps[:, 2]
 
 
-def _turn_trunk(skeleton: Skeleton, rest: Array, a: dict[str, float]) -> dict[int, Vector]:
-    """Absolute rotations of trunk, neck and head; bends and turns are spread over the spine."""
-    bone = skeleton.template.bone
-    x, y, z = np.eye(3)
-    trunk = about(y, a["yaw"]) @ about(z, a["roll"]) @ about(x, -_lean(skeleton, rest))
-    turned = {bone("root"): trunk}
-    for name, bend in zip(("spine04", "spine03", "spine02", "spine01"), turns(y, ALONG_SPINE * a["bend"]), strict=True):
-        turned[bone(name)] = trunk @ bend
-    nods = turns(y, ALONG_SPINE * a["head_tilt"]) @ turns(x, ALONG_SPINE * a["head_flexion"])
-    nods = turned[bone("spine01")] @ nods @ turns(z, ALONG_SPINE * a["head_turn"])
-    for name, nod in zip(("neck01", "neck02", "neck03", "head"), nods, strict=True):
-        turned[bone(name)] = nod
-    return turned
+def _turn_trunk(template: Template, rest: Array, a: Angles) -> Vector:
+    """(N, 9, 3, 3) absolute rotations of TRUNK; bends and turns are spread over the spine, and over neck and head."""
+
+    def shared(name: str) -> Vector:
+        return np.asarray(a[name][:, None] * ALONG_SPINE)
+
+    trunk = about(_Y, a["yaw"]) @ about(_Z, a["roll"]) @ about(_X, -_lean(template, rest))
+    spine = trunk[:, None] @ about(_Y, shared("bend"))
+    nods = about(_Y, shared("head_tilt")) @ about(_X, shared("head_flexion")) @ about(_Z, shared("head_turn"))
+    return np.concatenate([trunk[:, None], spine, np.asarray(spine[:, -1:] @ nods)], axis=1)
 
 
-def _lean(skeleton: Skeleton, rest: Array) -> float:
-    """Angle (rad) by which the trunk leans back until its upper half touches the couch as its lower half does."""
-    points = rest[surface_of(skeleton.template, "trunk").index]
-    upper = points[:, 2] > (points[:, 2].min() + points[:, 2].max()) / 2
-    low, high = (part[part[:, 1].argmax()] for part in (points[~upper], points[upper]))
-    return float(np.clip(np.arctan2(low[1] - high[1], high[2] - low[2]), -MAX_LEAN_RAD, MAX_LEAN_RAD))
+def _lean(template: Template, rest: Array) -> Vector:
+    """(N,) angle (rad) by which the trunk leans back until its upper half touches the couch as its lower half does."""
+    y, z = rest[:, surface_of(template, "trunk").index, 1:].transpose(2, 0, 1)
+    upper = z > (z.min(1) + z.max(1))[:, None] / 2
+    row = np.arange(len(rest))
+    low, high = (np.where(half, y, -np.inf).argmax(1) for half in (~upper, upper))
+    lean = np.arctan2(y[row, low] - y[row, high], z[row, high] - z[row, low])
+    return np.asarray(np.clip(lean, -MAX_LEAN_RAD, MAX_LEAN_RAD), np.float64)
 
 
-def _find_couch(skeleton: Skeleton, rest: Array, chest: Vector, parameters: Parameters) -> tuple[Couch, Flesh]:
-    """The couch under the settled trunk, and how its flesh lies there."""
-    template = skeleton.template
+def _find_couch(
+    template: Template, skeleton: Skeleton, rest: Array, chest: Vector, bodies: Sequence[Parameters]
+) -> tuple[Couch, Flesh]:
+    """The couch under settled trunks, and how their flesh lies there."""
     surface = surface_of(template, "trunk")
-    points, normals = surface.pose(template, rest, skeleton)
-    flesh = flesh_of(template, points, parameters)
+    points = surface.pose(rest[:, surface.index], skeleton)
+    flesh = flesh_of(template, points, bodies)
     points = flesh.settle(template, points, skeleton.rotations.astype(np.float32), surface.index)
-    skin, facing = (part.astype(np.float64) @ chest for part in (points, normals))
-    root = chest.T @ skeleton.positions[template.bone("root")]
-    thighs = rest[surface_of(template, "thigh", "L").index]
-    thighs = thighs[thighs[:, 2] > skeleton.heads[template.bone("upperleg01.L"), 2] - UPPER_THIGH_M]
-    front = facing[:, 1] < FRONT
+    to_couch = chest.swapaxes(1, 2)
+    normals = to_couch @ np.ascontiguousarray(surface.face(skeleton).swapaxes(1, 2))
+    root = turn(to_couch, skeleton.positions[:, template.bone("root")])
+    thighs = rest[:, surface_of(template, "thigh", "L").index]
+    hip = skeleton.heads[:, template.bone("upperleg01.L"), 2]
+    upper = thighs[:, :, 2] > hip[:, None] - UPPER_THIGH_M
     couch = Couch(
         level=flesh.level,
-        half_breadth=float(thighs[:, 0].max()),
-        middle=float(root[0]),
-        hips=float(root[2]),
-        skin=skin,
-        normals=facing,
-        front=skin[front],
-        front_normals=facing[front],
+        half_breadth=np.where(upper, thighs[:, :, 0], -np.inf).max(1).astype(np.float64),
+        middle=root[:, 0],
+        hips=root[:, 2],
+        skin=to_couch @ points.swapaxes(1, 2).astype(np.float64, order="C"),
+        normals=normals,
+        front=normals[:, 1] < FRONT,
     )
     return couch, flesh

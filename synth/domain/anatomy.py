@@ -191,26 +191,26 @@ def visibility(
     anatomy: Anatomy,
     outline_px: float = 1.5,
 ) -> NDArray[np.uint8]:
-    """(K,) visibility codes of landmarks `points` (K, 3: patch px, patch px, depth mm) on one patch.
+    """(..., K) visibility codes of landmarks `points` (..., K, 3: patch px, patch px, depth mm) on patches (..., H, W).
 
     A landmark is OUTSIDE beyond the patch, HIDDEN where the first surface lies more than its `cover_mm`
     before it, on the OUTLINE where background lies within `outline_px`, INSIDE otherwise.
-    Points that are NaN are OUTSIDE. depth_mm (H, W) or None where unknown: then nothing is HIDDEN.
+    Points that are NaN are OUTSIDE. depth_mm (..., H, W) or None where unknown: then nothing is HIDDEN.
     """
-    height, width = silhouette.shape
-    codes = np.full(len(points), OUTSIDE, np.uint8)
-    for k, (x, y, z) in enumerate(np.asarray(points, np.float64)):
-        if not (0 <= x < width and 0 <= y < height):
-            continue
-        top, left = max(int(y - outline_px - 1), 0), max(int(x - outline_px - 1), 0)
-        around = np.s_[top : int(y + outline_px + 2), left : int(x + outline_px + 2)]
-        mask = silhouette[around]
-        rows, cols = np.indices(mask.shape) + 0.5
-        near = np.hypot(rows + top - y, cols + left - x) <= outline_px
-        codes[k] = INSIDE if mask[near].all() else OUTLINE
-        tissue = near & mask
-        if depth_mm is not None and np.isfinite(z) and tissue.any():
-            surface = float(np.asarray(depth_mm)[around][tissue].max())
-            if z - surface > anatomy.landmarks[k].cover_mm:
-                codes[k] = HIDDEN
-    return codes
+    height, width = silhouette.shape[-2:]
+    masks, (x, y, z) = silhouette.reshape(-1, height, width), np.moveaxis(np.asarray(points, np.float64), -1, 0)
+    with np.errstate(invalid="ignore"):
+        seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    x, y, z = (np.where(seen, axis, 0).reshape(len(masks), -1)[:, :, None, None] for axis in (x, y, z))
+    reach = np.arange(2 * int(outline_px) + 3) - int(outline_px) - 1
+    rows, cols = y.astype(int) + reach[:, None], x.astype(int) + reach
+    near = (np.hypot(rows + 0.5 - y, cols + 0.5 - x) <= outline_px) & (rows >= 0) & (rows < height)
+    near &= (cols >= 0) & (cols < width)
+    at = np.arange(len(masks))[:, None, None, None], rows.clip(0, height - 1), cols.clip(0, width - 1)
+    tissue = near & masks[at]
+    codes = np.where((tissue == near).all((2, 3)), INSIDE, OUTLINE)
+    if depth_mm is not None:
+        surface = np.where(tissue, np.asarray(depth_mm).reshape(masks.shape)[at], -np.inf).max((2, 3))
+        cover = np.array([point.cover_mm for point in anatomy.landmarks])
+        codes[np.isfinite(surface) & (z[:, :, 0, 0] - surface > cover)] = HIDDEN  # never where z is NaN
+    return np.where(seen, codes.reshape(seen.shape), OUTSIDE).astype(np.uint8)

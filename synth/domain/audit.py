@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from synth.domain.shards import (
     MANIFEST,
     UNREADABLE,
+    VERSIONS,
     Manifest,
     Shard,
-    filesystem,
     read_shard_entry,
     read_table,
     recipe_hash,
@@ -23,6 +23,7 @@ from synth.domain.shards import (
     shard_name,
     stray_files,
 )
+from synth.domain.storage import filesystem
 
 _PREFIX, _OWN = "synthmark.", "synthmark.content_hash"  # of footer keys; the one that differs between sound shards
 
@@ -31,12 +32,13 @@ _PREFIX, _OWN = "synthmark.", "synthmark.content_hash"  # of footer keys; the on
 class Fault:
     """A bad file: its name under the dataset, what is wrong, and what kind of thing that is.
 
-    kind: `bad` goes and is made again, `missing` is made again, `extra` goes, `manifest` is written again.
+    kind: `bad` goes and is made again, `missing` is made again, `extra` goes, `manifest` is written again;
+    `versions` is sound, but rendered by other versions than most are.
     """
 
     name: str
     reason: str
-    kind: Literal["bad", "missing", "extra", "manifest"]
+    kind: Literal["bad", "missing", "extra", "manifest", "versions"]
 
 
 def audit(uri: str, manifest: Manifest, on_shard: Callable[[Shard], object]) -> list[Fault]:
@@ -49,7 +51,11 @@ def audit(uri: str, manifest: Manifest, on_shard: Callable[[Shard], object]) -> 
         if fault := _fault_of(uri, manifest, index, stated, footers):
             faults.append(fault)
         on_shard(shard)
-    return sorted(faults + _outvoted(footers) + _extra(uri, manifest), key=lambda fault: fault.name)
+    parts = {name: _without_versions(text) for name, text in footers.items()}
+    odd = _outvoted({name: rest for name, (rest, _) in parts.items()})
+    blamed = {fault.name for fault in odd}
+    mixed = _mixed({name: versions for name, (_, versions) in parts.items() if name not in blamed})
+    return sorted(faults + odd + mixed + _extra(uri, manifest), key=lambda fault: fault.name)
 
 
 def _payload(uri: str) -> dict[str, Any]:
@@ -142,6 +148,13 @@ def _second_footer(uri: str, shard: Shard) -> dict[str, str]:
         return {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
 
 
+def _without_versions(text: str) -> tuple[str, str]:
+    """(the footer of a shard without what rendered it, that as JSON): "" where it does not say, or says two things."""
+    both = json.loads(text)
+    first, second = both.pop(VERSIONS, ("", None))
+    return (sys.intern(json.dumps(both, sort_keys=True)), first) if first == second else (text, "")
+
+
 def _outvoted(footers: dict[str, str]) -> list[Fault]:
     """Shards whose footers (the names of parameters, …) are not what most have; no content hash covers them."""
     if not footers:
@@ -152,6 +165,30 @@ def _outvoted(footers: dict[str, str]) -> list[Fault]:
         for name, text in footers.items()
         if text != usual
     ]
+
+
+def _mixed(versions: dict[str, str]) -> list[Fault]:
+    """Shards that other versions rendered than most."""
+    if len(set(versions.values())) < 2:
+        return []
+    usual = Counter(versions.values()).most_common(1)[0][0]
+    return [
+        Fault(
+            name=name,
+            reason=f"was rendered with {told_versions(text)}, most shards with {told_versions(usual)}: a run with one "
+            "set of versions may give other bits",
+            kind="versions",
+        )
+        for name, text in versions.items()
+        if text != usual
+    ]
+
+
+def told_versions(text: str) -> str:
+    """What a shard's footer says of the versions that rendered it, for people."""
+    if not text:
+        return "versions that are not named"
+    return ", ".join(f"{name} {version}" for name, version in json.loads(text).items())
 
 
 def _differing(text: str, usual: str) -> str:

@@ -5,8 +5,8 @@ docs/formats.md describes it for readers of other languages.
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,15 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.sample_id)
+
+    def at(self, rows: NDArray[np.intp]) -> "Samples":
+        """The samples in these rows, in that order."""
+        chosen: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                chosen[field.name] = value[rows] if isinstance(value, np.ndarray) else tuple(value[row] for row in rows)
+        return replace(self, **chosen)
 
 
 def pack_silhouettes(silhouettes: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -1,19 +1,16 @@
 """Datasets on disk or in an object store: shards, their manifest, and reading them back.
 
 A dataset is a folder (URI) with `shard-00000.parquet` … and `manifest.json`. A shard is built wholly in memory and
-becomes visible in one step: a rename on a local disk, a copy within the store on an object store.
+becomes visible in one step (storage.py).
 """
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +27,11 @@ from synth.domain.schema import (
     from_table,
     to_table,
 )
+from synth.domain.storage import filesystem, write_bytes
 
 MANIFEST = "manifest.json"
 ROW_GROUP = 512
+VERSIONS = "synthmark.versions"  # footer key: what rendered the shard, as JSON; absent in older shards and in studies
 UNREADABLE = (
     pa.ArrowException,
     ValueError,
@@ -78,22 +77,15 @@ class Manifest:
         return sum(shard.rows for shard in self.shards)
 
     @property
+    def quarantined(self) -> list[int]:
+        """Ids of the samples whose rows show nothing, ascending."""
+        return sorted(int(record["sample_id"]) for record in self.quarantine)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the shards' ids and content hashes, in order: equal digests mean equal data."""
         text = "".join(f"{shard.first_id}:{shard.rows}:{shard.content_hash}\n" for shard in self.shards)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """(file system, path) of a URI (file:, s3://) or a local path. Raises ValueError for an unknown scheme."""
-    if "://" not in uri:
-        return pafs.LocalFileSystem(), str(Path(uri).absolute())
-    if uri.startswith("s3://"):  # up to 10 MiB go up in one request: nobody's death leaves an unfinished upload
-        uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
-    try:
-        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise ValueError(f"URI {uri!r} cannot be used: {error}; use a local path, file:// or s3://") from error
 
 
 def recipe_hash(recipe: dict[str, Any]) -> str:
@@ -128,27 +120,6 @@ def write_table(table: pa.Table, uri: str, index: int, footer: dict[str, str]) -
     write_bytes(uri, name, data)
     first_id = table["sample_id"][0].as_py()
     return Shard(name=name, first_id=first_id, rows=len(table), bytes=len(data), content_hash=digest)
-
-
-def write_bytes(uri: str, name: str, data: bytes) -> None:
-    """Put a file under `uri` in one step: all of it under a temporary name, then a rename (a copy in object stores)."""
-    fs, base = filesystem(uri)
-    temporary = f"{base}/{name}.{uuid4().hex}.tmp"
-    try:
-        if isinstance(fs, pafs.LocalFileSystem):
-            Path(base).mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-        else:  # pyarrow 25 completes an upload that an exception interrupts: half an object, under this name alone
-            with fs.open_output_stream(temporary) as stream:
-                stream.write(data)
-        fs.move(temporary, f"{base}/{name}")
-    except BaseException:
-        with suppress(OSError):
-            fs.delete_file(temporary)
-        raise
 
 
 def read_shard_entry(uri: str, index: int) -> tuple[Shard, dict[str, str]] | None:
@@ -216,13 +187,6 @@ def write_manifest(uri: str, manifest: Manifest) -> None:
         "shards": [vars(shard) for shard in manifest.shards],
     }
     write_bytes(uri, MANIFEST, (json.dumps(payload, indent=1) + "\n").encode())
-
-
-def has_files(uri: str) -> bool:
-    """Whether anything lies under `uri`."""
-    fs, base = filesystem(uri)
-    listing = pafs.FileSelector(base, allow_not_found=True)
-    return fs.get_file_info(base).type == pafs.FileType.File or bool(fs.get_file_info(listing))
 
 
 def stray_files(uri: str, shards: set[int]) -> list[str]:

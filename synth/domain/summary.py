@@ -1,6 +1,7 @@
 """What the samples of a dataset are like: distributions over evenly spaced shards, few numbers a sample in memory."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
 from synth.domain.schema import Samples, from_table, unpack_silhouettes
-from synth.domain.shards import Manifest, Shard, filesystem, read_table
+from synth.domain.shards import VERSIONS, Manifest, Shard, read_table
+from synth.domain.storage import filesystem
 
 Floats = NDArray[np.float32]
 SUMMARISED = 16384  # samples: shares are then known to ± 0.4 % (one deviation), quantiles of 0.5 % to ± 0.06 %
@@ -21,15 +23,18 @@ MOST_CODES = 12  # a parameter with at most so many values, all of them whole nu
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Summary:
-    """Measures of N samples of a dataset.
+    """Measures of N samples of a dataset; quarantined ones, whose rows show nothing, are left out.
 
-    total: samples in the dataset; mean (H, W): share of samples whose silhouette covers a pixel
-    foreground: (N,) share of the patch; pixel_mm: (N,), NaN where unknown; extent_mm: (N,) depth from the nearest
-    surface to the farthest, NaN where unknown; landmarks: (N, K, 2) px; visible: (N, K) codes
-    parameters: (N, P), named by `names`; bytes_by_column: compressed, per sample; footer: of the first shard
+    total: rows of the dataset, of which `quarantined` show nothing
+    mean: (H, W) share of samples whose silhouette covers a pixel; foreground: (N,) share of the patch
+    pixel_mm: (N,), NaN where unknown; extent_mm: (N,) depth from the nearest surface to the farthest, NaN where unknown
+    landmarks: (N, K, 2) px; visible: (N, K) codes
+    parameters: (N, P), named by `names`; bytes_by_column: compressed, per sample; footer: of the first shard; versions:
+    what rendered most of these shards, as their footers say it
     """
 
     total: int
+    quarantined: int
     mean: Floats
     foreground: Floats
     pixel_mm: Floats
@@ -40,6 +45,7 @@ class Summary:
     names: tuple[str, ...]
     bytes_by_column: dict[str, float]
     footer: dict[str, str]
+    versions: str
 
     def __len__(self) -> int:
         return len(self.foreground)
@@ -73,14 +79,18 @@ def summarise(uri: str, manifest: Manifest) -> Summary:
     _, footer = read_footer(uri, shards[0])
     names = json.loads(footer.get("synthmark.parameters", "[]"))
     count = len(columns["foreground"])
+    if count == 0:
+        raise ValueError(f"{uri}: every sample of its {len(shards)} shards looked at is quarantined; render it again")
     if len(names) != columns["parameters"].shape[1]:
         names = [f"parameter {i}" for i in range(columns["parameters"].shape[1])]
     return Summary(
         total=manifest.rows,
+        quarantined=len(manifest.quarantine),
         mean=np.asarray(covered / count, np.float32),
         names=tuple(names),
         bytes_by_column=column_bytes(uri, shards),
         footer=footer,
+        versions=Counter(read_footer(uri, shard)[1].get(VERSIONS, "") for shard in shards).most_common(1)[0][0],
         **columns,
     )
 
@@ -95,8 +105,17 @@ def chosen_shards(manifest: Manifest) -> list[Shard]:
 
 
 def _read(uri: str, manifest: Manifest, shards: Iterable[Shard]) -> Iterator[Samples]:
+    """The samples of each shard that show something."""
     for shard in shards:
-        yield from_table(read_table(uri, shard)[0], manifest.anatomy)
+        samples = from_table(read_table(uri, shard)[0], manifest.anatomy)
+        yield shown(samples, manifest)
+
+
+def shown(samples: Samples, manifest: Manifest) -> Samples:
+    """The samples that show something: those that are not quarantined."""
+    if not manifest.quarantine:
+        return samples
+    return samples.at(np.flatnonzero(~np.isin(samples.sample_id, manifest.quarantined)))
 
 
 def _measure(samples: Samples, anatomy: Anatomy, covered: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -143,6 +162,7 @@ def as_json(summary: Summary, anatomy: Anatomy) -> dict[str, Any]:
     """The summary as JSON types; `parameters` holds a histogram of each."""
     return {
         "samples": summary.total,
+        "quarantined": summary.quarantined,
         "summarised": len(summary),
         "bytes_by_column": summary.bytes_by_column,
         "foreground_share": spread(summary.foreground),

@@ -10,6 +10,8 @@ from synth.mesh import Array, Parameters, Posed, rest_mesh, skin
 from synth.skeleton import about
 from synth.template import Template
 
+_VIEW_AXES = np.eye(3)[::-1]  # z, y and x, about which a hand is turned and tilted in its picture
+_TO_VIEW = np.array([1.0, -1.0, -1.0])  # from hand axes to those of the picture
 _TAPER_M = 0.04  # beyond the cut a ring shrinks by 1/e over this length: faster than any forearm thickens
 
 
@@ -34,9 +36,9 @@ def hand_of(template: Template, parameters: Parameters) -> Posed:
 
 def _view(angles: Parameters) -> NDArray[np.float64]:
     """(3, 3) from hand axes in metres to viewing millimetres: the back of the hand towards the viewer, fingers up."""
-    turn, lean, nod = (np.deg2rad(angles[name]) for name in ("rotation", "tilt_up", "tilt_side"))
-    rotation = about([0, 0, 1], turn) @ about([0, 1, 0], lean) @ about([1, 0, 0], nod)
-    return np.asarray(1000 * rotation @ np.diag([1.0, -1.0, -1.0]), np.float64)
+    degrees = np.array([angles[name] for name in ("rotation", "tilt_up", "tilt_side")])
+    turn, lean, nod = about(_VIEW_AXES, np.deg2rad(degrees))
+    return np.asarray(1000 * turn @ lean @ nod * _TO_VIEW)
 
 
 def cut_plane(

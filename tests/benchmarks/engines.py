@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import synth.worker
+import synth.supervisor
 from synth.blender import ENGINES, Cycles, serve
 from synth.figure import GROUP
-from synth.worker import Blender
+from synth.supervisor import Blender
 
 
 class PlainCycles(Cycles):
@@ -36,12 +36,12 @@ def serve_plain(connection: Connection, _: str, *arguments: Any) -> None:
 @contextmanager
 def plain_children() -> Iterator[None]:
     """Blender children that start meanwhile are plain ones."""
-    kept = synth.worker.serve
-    synth.worker.serve = serve_plain
+    kept = synth.supervisor.serve
+    synth.supervisor.serve = serve_plain
     try:
         yield
     finally:
-        synth.worker.serve = kept
+        synth.supervisor.serve = kept
 
 
 def engine_rate(

@@ -30,8 +30,9 @@ import synth.figure
 import synth.worker
 from pipelines.cli import resolve
 from synth.domain.anatomy import anatomy_named
-from synth.figure import GROUP, RenderRecipe, draw, template_of
-from synth.worker import Blender, ShardJob, ShardWorker
+from synth.figure import GROUP, RenderRecipe, draw_several, template_of
+from synth.supervisor import Blender
+from synth.worker import ShardJob, ShardWorker
 from tests.benchmarks.engines import embree_rate, engine_rate, plain_rate
 from tests.benchmarks.surroundings import surroundings
 
@@ -40,7 +41,7 @@ SEED = 20
 # stage: the functions it is spent in, as (owner, name); `pose` holds `shape`, which is subtracted
 STAGES: dict[str, tuple[Any, str]] = {
     "shape": (synth.figure, "sample_people"),
-    "pose": (synth.figure, "sample_figure"),
+    "pose": (synth.figure, "sample_figures"),
     "frame": (synth.figure, "frame_figure"),
     "blender": (Blender, "isolate"),
     "label": (ShardWorker, "_label"),
@@ -168,7 +169,7 @@ def main() -> None:
     assert recipe is not None
     with threadpool_limits(1):
         template = template_of(recipe)
-        vertices = np.stack([draw(recipe, template, SEED, i).vertices for i in range(256)])
+        vertices = np.stack([framed.vertices for framed in draw_several(recipe, template, SEED, range(256))])
         runs = [measure(recipe, vertices, arguments.count, arguments.plain) for _ in range(arguments.repeats)]
         report = {"anatomy": arguments.anatomy, "triangles": len(template.triangles), "repeats": len(runs)}
         report |= medians(runs)

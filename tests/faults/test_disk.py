@@ -13,7 +13,8 @@ import pytest
 import synth.domain.shards
 from synth.corpus import collect
 from synth.domain.schema import to_table
-from synth.domain.shards import has_files, stray_files, write_bytes, write_table
+from synth.domain.shards import stray_files, write_table
+from synth.domain.storage import has_files, write_bytes
 from synth.worker import plan_shards
 from tests.faults.undisturbed import SEED, check_dataset, recipe, render_plainly, undisturbed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synth.domain.shards import has_files
+from synth.domain.storage import has_files
 from tests.faults.processes import blenders, descends, kill, parent, start_render, wait_for
 from tests.faults.undisturbed import check_dataset, undisturbed
 

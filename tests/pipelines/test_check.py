@@ -17,7 +17,20 @@ from pipelines.recipes import RECIPES
 from pipelines.sheet import COLOURS, GAP, LINE, WIDTH, ZOOM, shade, sheet_of
 from synth.domain.anatomy import BODY, HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.schema import pack_silhouettes
-from synth.domain.shards import Manifest, read_manifest, recipe_hash, write_manifest, write_shard
+from synth.domain.shards import (
+    VERSIONS,
+    Manifest,
+    read_manifest,
+    read_samples,
+    read_shard_entry,
+    read_table,
+    recipe_hash,
+    write_manifest,
+    write_shard,
+    write_table,
+)
+from synth.domain.summary import summarise
+from synth.worker import masked
 from tests.commands import verb
 from tests.synth.domain.test_audit import first_value, flip
 from tests.synth.domain.test_schema import make_samples
@@ -118,6 +131,57 @@ def test_the_card_says_what_there_is_and_links_only_what_lies_beside_it(tmp_path
         assert sum(told["parameters"]["b"]["counts"]) == 12
     with pytest.raises(ValueError, match="already holds files"):
         check.main([uri, "--stats", str(out)])
+
+
+def test_quarantined_samples_are_named_and_counted_and_nothing_else(tmp_path, monkeypatch):
+    """Statistics and sheet are those of the dataset without them."""
+    whole = write(tmp_path / "d")
+    manifest = read_manifest(whole)
+    calm = summarise(whole, manifest)
+    lost = [1, 6]
+    for index, shard in enumerate(manifest.shards):
+        rows = [i - shard.first_id for i in lost if 0 <= i - shard.first_id < shard.rows]
+        made = read_samples(whole, HAND, depth=True, shards=[index])
+        write_shard(
+            masked(replace(made, points=made.landmarks), rows), str(tmp_path / "q"), index, read_table(whole, shard)[1]
+        )
+    entries = [read_shard_entry(str(tmp_path / "q"), index)[0] for index in range(3)]
+    records = tuple({"sample_id": i, "reason": "Blender died", "parameters": {}} for i in lost)
+    made = replace(manifest, shards=tuple(entries), quarantine=records)
+    write_manifest(str(tmp_path / "q"), made)
+    drawn = []
+    monkeypatch.setattr(check, "sheet_of", lambda samples, anatomy: drawn.append(samples) or sheet_of(samples, anatomy))
+    said = check.main([str(tmp_path / "q"), "--stats", str(tmp_path / "card")])
+    assert "12 hand samples in 3 shards are sound, 2 of them quarantined; card" in said
+    told = json.loads((tmp_path / "card" / "statistics.json").read_text())
+    assert (told["samples"], told["quarantined"], told["summarised"]) == (12, 2, 10)
+    page = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "2 of them (ids 1, 6): Blender failed on them" in page and "--tolerance 2" in page
+    summary, kept = summarise(str(tmp_path / "q"), made), np.delete(np.arange(12), lost)
+    np.testing.assert_array_equal(drawn[0].sample_id, kept)
+    for name in ("foreground", "extent_mm", "pixel_mm", "landmarks", "visible", "parameters"):
+        np.testing.assert_array_equal(getattr(summary, name), getattr(calm, name)[kept], err_msg=name)
+
+
+def test_the_card_names_the_versions_that_rendered_and_the_shards_of_others(tmp_path, capsys):
+    uri = write(tmp_path / "d")
+    manifest = read_manifest(uri)
+    for index, version in enumerate(("4.5.15", "4.4.1", "4.5.15")):
+        table, footer = read_table(uri, manifest.shards[index])
+        footer[VERSIONS] = json.dumps({"synthmark": "0.1", "bpy": version})
+        write_table(table, uri, index, footer)
+    said = check.main([uri, "--stats", str(tmp_path / "card")])
+    assert "sound; rendered by other versions than most shards: 1; card" in said
+    printed = capsys.readouterr().out
+    assert "other versions: shard-00001.parquet was rendered with synthmark 0.1, bpy 4.4.1, most" in printed
+    page = (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
+    assert "Rendered with synthmark 0.1, bpy 4.5.15, with others shard-00001.parquet. Verified" in page
+
+
+def test_the_card_of_older_shards_says_that_they_do_not_name_their_versions(tmp_path):
+    uri = write(tmp_path / "d")
+    check.main([uri, "--stats", str(tmp_path / "card")])
+    assert "Rendered with versions that are not named" in (tmp_path / "card" / "README.md").read_text(encoding="utf-8")
 
 
 def test_codes_without_a_word_are_shown_as_they_are():

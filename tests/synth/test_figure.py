@@ -2,24 +2,29 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from synth.body.pose import BodyPose
 from synth.domain.anatomy import BODY, HAND, anatomy_named
 from synth.figure import (
     BodyRange,
+    Figure,
     HandRange,
     RenderRecipe,
     draw,
+    draw_several,
     figure_of,
     joint_names,
     parameter_names,
     sample_figure,
+    sample_figures,
     sample_person,
     template_of,
 )
 from synth.hand.pose import HandPose
 from synth.mesh import PHENOTYPES, coefficients, rest_mesh
-from synth.skeleton import about, swing
+from synth.phantom import body_phantoms
+from synth.skeleton import about, cross, swing, turn
 from synth.template import Template
 
 HANDS = RenderRecipe(anatomy="hand", hand=HandRange(pose=HandPose(wide=0.0)))
@@ -35,7 +40,7 @@ def _template(anatomy: str) -> Template:
 def test_a_sample_is_a_function_of_seed_and_id_alone(recipe: RenderRecipe) -> None:
     template = _template(recipe.anatomy)
     alone = draw(recipe, template, 3, 7)
-    after_others = [draw(recipe, template, 3, i) for i in (9, 8, 7)][-1]
+    after_others = draw_several(recipe, template, 3, (9, 8, 7))[-1]
     assert np.array_equal(alone.vertices, after_others.vertices)
     assert np.array_equal(alone.landmarks, after_others.landmarks)
     assert not np.array_equal(alone.vertices, draw(recipe, template, 4, 7).vertices)
@@ -113,6 +118,28 @@ def test_a_figure_is_made_again_from_its_stored_parameters(recipe: RenderRecipe)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", [BODIES, body_phantoms().figure], ids=["rendered", "phantoms"])
+def test_48_bodies_drawn_in_groups_have_the_bits_of_bodies_made_alone(recipe: RenderRecipe) -> None:
+    """Drawn by 16, drawn one by one with generators left in the same state, and made again from parameters."""
+    template, anatomy = _template("body"), anatomy_named("body")
+
+    def drawn(size: int) -> tuple[list[Figure], list[float]]:
+        rngs = [np.random.default_rng([17, i]) for i in range(48)]
+        groups = [sample_figures(recipe, template, rngs[i : i + size]) for i in range(0, 48, size)]
+        return [figure for group in groups for figure in group], [rng.random() for rng in rngs]
+
+    with threadpool_limits(1):
+        (together, after), (alone, after_alone) = drawn(16), drawn(1)
+        again = [figure_of(anatomy, template, figure.parameters) for figure in together]
+    assert after == after_alone
+    for figure, *others in zip(together, alone, again, strict=True):
+        for other in others:
+            assert other.parameters == figure.parameters
+            for name in ("vertices", "points", "landmarks", "joints"):
+                assert np.array_equal(getattr(other, name), getattr(figure, name)), name
+
+
+@pytest.mark.slow
 def test_subjects_keep_their_shape_between_poses() -> None:
     template = _template("hand")
     rng = np.random.default_rng([1, 2])
@@ -150,6 +177,18 @@ def test_swing_is_the_smallest_rotation_between_directions(angle: float) -> None
     assert np.linalg.det(rotation) == pytest.approx(1)
     between = np.arccos(np.clip(start @ end / (start @ start), -1, 1))
     assert np.trace(rotation) == pytest.approx(1 + 2 * np.cos(between), abs=1e-9)
+
+
+def test_a_turn_about_an_axis_is_right_handed_and_leaves_it_where_it_is() -> None:
+    axes = np.random.default_rng(1).normal(size=(5, 4, 3))
+    angles = np.linspace(-3, 3, 20).reshape(5, 4)
+    rotations = about(axes, angles)
+    assert turn(rotations, axes) == pytest.approx(axes)
+    assert np.linalg.det(rotations) == pytest.approx(1)
+    assert about([0, 0, 1], np.pi / 2) @ [1, 0, 0] == pytest.approx(np.array([0, 1, 0]))
+    for one in np.ndindex(5, 4):
+        assert np.array_equal(about(axes[one], angles[one]), rotations[one]), "each by itself"
+        assert cross(axes[one], axes[0, 0]) == pytest.approx(np.cross(axes[one], axes[0, 0]))
 
 
 def test_ranges_the_wrong_way_round_are_refused() -> None:

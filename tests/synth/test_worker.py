@@ -1,10 +1,12 @@
 """Rendering: Blender against an independent ray cast, labels against pixels, and equal bits whatever happens."""
 
+import json
 import os
 import signal
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,14 @@ import pytest
 from trimesh import Trimesh
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
-from synth.domain.anatomy import BODY, HAND, OUTLINE, Anatomy, anatomy_named
+from synth.domain.anatomy import BODY, HAND, Anatomy, anatomy_named
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.shards import read_shard_entry
+from synth.domain.shards import VERSIONS, read_shard_entry
 from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, template_of
 from synth.seen import Seen
-from synth.worker import Blender, BlenderFailed, ShardJob, ShardWorker, plan_shards
+from synth.supervisor import Blender, BlenderFailed
+from synth.versions import rendering_versions
+from synth.worker import ShardJob, ShardWorker, plan_shards
 
 HANDS = RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=32)
 BODIES = RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=16)
@@ -56,13 +60,17 @@ def test_200_silhouettes_and_depths_equal_an_independent_ray_cast(recipe: Render
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
 def test_triangles_left_out_of_figures_change_nothing(recipe: RenderRecipe) -> None:
-    """Figures are not quite closed, and skin folds at bent joints: what faces away still never comes first."""
+    """Figures are not quite closed, and skin folds at bent joints: what faces away still never comes first.
+
+    A ray along an edge may meet either of its triangles, at depths that differ in their last bits.
+    """
     anatomy, template = anatomy_named(recipe.anatomy), template_of(recipe)
     seen = Seen(template.triangles)
     for i in range(32):
         framed = draw(recipe, template, 16, i)
         some = template.triangles[seen.by_pixels(framed.vertices)]
-        assert np.array_equal(_cast(framed, template.triangles, anatomy), _cast(framed, some, anatomy))
+        whole, seen_alone = (_cast(framed, triangles, anatomy) for triangles in (template.triangles, some))
+        assert np.array_equal(whole > 0, seen_alone > 0) and np.abs(whole - seen_alone).max() < 1e-3
 
 
 @pytest.mark.slow
@@ -76,23 +84,6 @@ def test_both_engines_make_the_same_pictures(recipe: RenderRecipe, tmp_path: Pat
     assert (masks[0] != masks[1]).sum() <= 16, "at most a pixel a figure, on an edge that passes through its centre"
     assert by_cycles.depth_mm is not None and by_rays.depth_mm is not None
     assert np.abs(by_cycles.depth_mm - by_rays.depth_mm)[masks[0] & masks[1]].max() < 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
-def test_landmarks_lie_where_their_pixels_are(recipe: RenderRecipe, tmp_path: Path) -> None:
-    """Skin landmarks project onto or beside the silhouette, and visible ones at the depth that was rendered there."""
-    anatomy = anatomy_named(recipe.anatomy)
-    samples = ShardWorker(recipe, 12, str(tmp_path)).samples(ShardJob(index=0, first_id=0, rows=32))
-    masks = unpack_silhouettes(samples.packed, anatomy.size)
-    assert samples.depth_mm is not None
-    rows, cols = np.indices(anatomy.size) + 0.5
-    for i in range(32):
-        for k, (x, y, z) in enumerate(samples.landmarks[i]):
-            near = (np.hypot(rows - y, cols - x) <= 2.0) & masks[i]  # a finger is thinner than a pixel of a body
-            assert near.any(), f"sample {i}: {anatomy.names[k]} is more than 2 px from the silhouette"
-            if anatomy.landmarks[k].kind == "extremum" and samples.visible[i, k] == OUTLINE:
-                assert np.abs(samples.depth_mm[i][near] - z).min() < anatomy.landmarks[k].cover_mm
 
 
 @pytest.mark.slow
@@ -146,8 +137,26 @@ def test_a_mesh_blender_cannot_take_is_reported_after_three_tries(tmp_path: Path
     worker = ShardWorker(HANDS, 15, str(tmp_path))
     worker._blender = Blender("cycles", HAND.size, 5, template.triangles[:0])
     answer = worker({"index": 0, "first_id": 0, "rows": 16})
-    assert answer["rows"] == 0 and "samples 0 to 15" in answer["error"] and answer["error"].count("ended with") == 3
+    assert answer["rows"] == 0 and "samples 0 to 15" in answer["error"] and answer["error"].endswith(", 3 times")
     assert read_shard_entry(str(tmp_path), 0) is None, "nothing is written for a failed shard"
+
+
+@pytest.mark.slow
+def test_shards_say_what_rendered_them_and_another_version_does_not_render_them_again(tmp_path: Path) -> None:
+    worker, job = ShardWorker(HANDS, 17, str(tmp_path)), ShardJob(index=0, first_id=0, rows=5)
+    shard = worker.make(job)
+    found = read_shard_entry(str(tmp_path), 0)
+    assert found is not None
+    told = json.loads(found[1][VERSIONS])
+    assert told["bpy"] == version("bpy") and set(told) == {"synthmark", "bpy", "numpy", "template"}
+    template = template_of(HANDS)
+    assert told["template"] == rendering_versions(template)["template"]
+    moved = replace(template, vertices=template.vertices + np.float32(1e-6))
+    assert told["template"] != rendering_versions(moved)["template"]
+    worker._versions = "{}"
+    written = (tmp_path / shard.name).stat().st_mtime_ns
+    assert worker.make(job) == shard and (tmp_path / shard.name).stat().st_mtime_ns == written
+    worker.close()
 
 
 def test_the_plan_covers_every_id_once() -> None:

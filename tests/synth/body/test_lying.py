@@ -9,14 +9,16 @@ import trimesh
 from pipelines.recipes import body, body_paper
 from synth.body.arms import BELLY, DOWN, HIP, UP, ArmPose
 from synth.body.collision import DEPTH_MM, HIP_DEPTH_MM
-from synth.body.flesh import ROUNDING_M
+from synth.body.flesh import ROUNDING_M, Flesh
 from synth.body.legs import CONTRACTED, CROSSED, REST, LegPose
-from synth.body.model import body_of, sample_body
-from synth.body.pose import BodyPose, pose_body, sample_body_pose
+from synth.body.model import bodies_of, sample_bodies
+from synth.body.pose import BodyPose, sample_body_pose
 from synth.body.proportions import rest_body
 from synth.body.surface import surface_of
+from synth.body.trunk import lie_down
 from synth.figure import sample_person
 from synth.mesh import PHENOTYPES, Parameters, Posed
+from synth.skeleton import rows_of
 from synth.template import Template, load_template
 
 pytestmark = pytest.mark.slow
@@ -30,12 +32,14 @@ def template() -> Template:
 
 
 def _lying(template: Template, pose: BodyPose, count: int, seed: int = 1) -> list[tuple[Posed, Parameters]]:
-    drawn = []
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
-        person = sample_person(body().render, template, rng)
-        drawn.append(sample_body(pose, template, person, rng))
-    return drawn
+    rngs = [np.random.default_rng([seed, index]) for index in range(count)]
+    people = [sample_person(body().render, template, rng) for rng in rngs]
+    return list(zip(*sample_bodies(pose, template, people, rngs), strict=True))
+
+
+def _flesh(template: Template, parameters: Parameters) -> Flesh:
+    rest, heads = rest_body(template, parameters)
+    return rows_of(lie_down(template, rest[None], heads[None], [parameters]).flesh, 0)
 
 
 def _between(first: np.ndarray, second: np.ndarray) -> float:
@@ -130,14 +134,9 @@ def test_lying_lifts_the_shoulders_by_what_the_clavicles_rise(template: Template
 
 
 def test_flesh_keeps_its_volume_and_stays_before_the_couch(template: Template) -> None:
-    for index in range(8):
-        rng = np.random.default_rng([2, index])
-        person = sample_person(body().render, template, rng)
-        rest, heads = rest_body(template, person)
-        posed, a = sample_body(BodyPose(flesh=(1.0, 1.0)), template, person, rng)
-        _, flesh = pose_body(template, rest, heads, a)
-        assert posed.vertices[:, 1].max() <= flesh.level + 1e-5
-        firm = body_of(template, a | {"flesh": 0.0})
+    for posed, a in _lying(template, BodyPose(flesh=(1.0, 1.0)), 8, seed=2):
+        assert posed.vertices[:, 1].max() <= _flesh(template, a).level + 1e-5
+        (firm,) = bodies_of(template, [a | {"flesh": 0.0}])
         solid = [trimesh.Trimesh(one.vertices, template.triangles, process=False).volume for one in (posed, firm)]
         assert solid[0] / solid[1] == pytest.approx(1, abs=0.03)
         assert np.abs(posed.vertices - firm.vertices).max() > 2 * ROUNDING_M
@@ -145,17 +144,14 @@ def test_flesh_keeps_its_volume_and_stays_before_the_couch(template: Template) -
 
 def test_no_flesh_is_the_identity(template: Template) -> None:
     (posed, a), *_ = _lying(template, BodyPose(flesh=(0.0, 0.0)), 1)
-    rest, heads = rest_body(template, a)
-    _, flesh = pose_body(template, rest, heads, a)
-    assert flesh.settle(template, posed.vertices, posed.rotations) is posed.vertices
+    assert _flesh(template, a).settle(template, posed.vertices, posed.rotations) is posed.vertices
 
 
 def test_heels_back_and_elbows_lie_on_the_couch(template: Template) -> None:
     pose = BodyPose(arms=ArmPose(belly=0, up=0, one_up=0), legs=LegPose(crossed=0, contracted=0))
     gaps: dict[str, list[float]] = {"heel": [], "elbow": [], "back": []}
     for posed, a in _lying(template, pose, 40):
-        rest, heads = rest_body(template, a)
-        level = pose_body(template, rest, heads, a)[1].level
+        level = _flesh(template, a).level
         gaps["back"].append(level - posed.vertices[surface_of(template, "trunk").index, 1].max())
         for side in ("L", "R"):
             foot = posed.vertices[surface_of(template, "foot", side).index]
@@ -200,7 +196,7 @@ def test_limbs_reach_no_deeper_into_the_trunk_than_is_stated(template: Template)
 def test_a_drawn_body_is_made_again_from_its_parameters(template: Template) -> None:
     for posed, a in _lying(template, BodyPose(), 12, seed=4):
         stored = {name: float(np.float32(value)) for name, value in a.items()}
-        again = body_of(template, stored)
+        (again,) = bodies_of(template, [stored])
         assert stored == a
         assert np.array_equal(again.vertices, posed.vertices) and np.array_equal(again.positions, posed.positions)
 
@@ -209,7 +205,8 @@ def test_a_heavy_belly_lies_flatter_and_wider(template: Template) -> None:
     person = dict.fromkeys(PHENOTYPES, 0.5) | {"age": 0.8, "weight": 1.0, "gender": 0.0}
     pose = sample_body_pose(BodyPose(arms=ArmPose(belly=0, up=0, one_up=0), **STILL), np.random.default_rng(3))
     belly = template.dominant == template.bone("spine04")
-    firm, soft = (body_of(template, person | pose | {"flesh": f}).vertices[belly] for f in (0.0, 1.0))
+    both = bodies_of(template, [person | pose | {"flesh": flesh} for flesh in (0.0, 1.0)])
+    firm, soft = (posed.vertices[belly] for posed in both)
     assert np.ptp(soft[:, 1]) < np.ptp(firm[:, 1]) - 0.012
     assert np.ptp(soft[:, 0]) > np.ptp(firm[:, 0]) + 0.005
 

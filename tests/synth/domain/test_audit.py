@@ -13,14 +13,15 @@ from synth.domain.audit import Fault, audit
 from synth.domain.schema import from_table, to_table
 from synth.domain.shards import (
     MANIFEST,
+    VERSIONS,
     Manifest,
     read_manifest,
     read_table,
     recipe_hash,
-    write_bytes,
     write_manifest,
     write_shard,
 )
+from synth.domain.storage import write_bytes
 from tests.synth.domain.test_schema import assert_equal, make_samples
 
 RECIPE = {"anatomy": "hand", "crop": {"margin": 0.04}}
@@ -28,7 +29,8 @@ RECIPE = {"anatomy": "hand", "crop": {"margin": 0.04}}
 
 def footer(**other: str) -> dict[str, str]:
     made = {"anatomy": "hand", "anatomy_hash": recipe_hash(HAND.as_dict()), "recipe_hash": recipe_hash(RECIPE)}
-    named = {"seed": "1", "parameters": json.dumps(list("abcdef")), **other}
+    rendered = {"versions": json.dumps({"bpy": "4.5.15", "template": "0a"})}
+    named = {"seed": "1", "parameters": json.dumps(list("abcdef")), **rendered, **other}
     return {f"synthmark.{key}": value for key, value in (made | named).items()}
 
 
@@ -108,6 +110,22 @@ def _of_names(folder: Path) -> None:
     write_shard(make_samples(3, seed=1, first_id=3), str(folder), 1, footer(parameters=json.dumps(list("abcdeg"))))
 
 
+def _of_versions(folder: Path) -> None:
+    versions = json.dumps({"bpy": "4.5.14", "template": "0a"})
+    write_shard(make_samples(3, seed=1, first_id=3), str(folder), 1, footer(versions=versions))
+
+
+def _of_no_versions(folder: Path) -> None:
+    older = {key: value for key, value in footer().items() if key != VERSIONS}
+    write_shard(make_samples(3, seed=1, first_id=3), str(folder), 1, older)
+
+
+def _of_half_versions(folder: Path) -> None:
+    """One of the two copies of the footer is damaged."""
+    path = folder / "shard-00001.parquet"
+    flip(path, path.read_bytes().rindex(b"4.5.15"), mask=1)
+
+
 def _of_schema(folder: Path) -> None:
     path = folder / "shard-00001.parquet"
     table = pq.read_table(path)
@@ -131,6 +149,13 @@ def _foreign(folder: Path) -> None:
         (_of_seed, "another seed: its seed is '2', not 1", "bad"),
         (_of_anatomy, "another anatomy: its anatomy is 'hand_bone_tips', not hand", "bad"),
         (_of_names, "another footer than most shards: synthmark.parameters", "bad"),
+        (
+            _of_versions,
+            "^was rendered with bpy 4.5.14, template 0a, most shards with bpy 4.5.15, ",
+            "versions",
+        ),
+        (_of_no_versions, "^was rendered with versions that are not named, most", "versions"),
+        (_of_half_versions, "another footer than most shards: synthmark.versions", "bad"),
         (_of_schema, "another schema version: its schema_version is '99', not 2", "bad"),
         (_foreign, "unreadable .*sample_id|holds no samples", "bad"),
     ],

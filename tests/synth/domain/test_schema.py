@@ -97,3 +97,13 @@ def test_depth_beyond_what_16_bits_hold_is_our_own_mistake():
 def test_depth_is_read_only_when_wanted():
     assert "depth" not in columns_of(depth=False, study=False)
     assert {"depth", "case", "to_patient"} <= set(columns_of(depth=True, study=True))
+
+
+@pytest.mark.parametrize("study", [False, True])
+def test_chosen_rows_are_those_rows_in_every_column(study):
+    made = make_samples(5, study=study)
+    some = made.at(np.array([3, 1]))
+    assert len(some) == 2
+    np.testing.assert_array_equal(some.sample_id, made.sample_id[[3, 1]])
+    back = from_table(to_table(made, {}).take([3, 1]), HAND)
+    assert_equal(from_table(to_table(some, {}), HAND), back)

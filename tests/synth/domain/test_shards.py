@@ -1,7 +1,6 @@
-"""Datasets on disk: round trips, hashes of content alone, and nothing half-written under a final name."""
+"""Datasets on disk: round trips, hashes of content alone, and what is damaged or foreign is no data."""
 
 import json
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -14,16 +13,14 @@ from synth.domain.schema import to_table
 from synth.domain.shards import (
     Manifest,
     content_hash,
-    has_files,
     read_manifest,
     read_samples,
     read_shard_entry,
     shard_fault,
-    stray_files,
-    write_bytes,
     write_manifest,
     write_shard,
 )
+from synth.domain.storage import has_files
 from tests.synth.domain.test_schema import assert_equal, make_samples
 
 
@@ -80,22 +77,6 @@ def test_hash_tells_names_apart_however_they_are_cut():
     samples = make_samples(2, study=True)
     one, other = (content_hash(to_table(replace(samples, case=case), {})) for case in (("ab", "c"), ("a", "bc")))
     assert one != other
-
-
-def test_failed_write_leaves_neither_a_new_nor_a_damaged_file(tmp_path, monkeypatch):
-    uri = str(tmp_path)
-    write_bytes(uri, "shard-00000.parquet", b"old")
-
-    def fail(_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    for name in ("shard-00000.parquet", "shard-00001.parquet"):
-        with pytest.raises(OSError, match="disk full"):
-            write_bytes(uri, name, b"new and longer")
-    assert (tmp_path / "shard-00000.parquet").read_bytes() == b"old"
-    assert not (tmp_path / "shard-00001.parquet").exists()
-    assert stray_files(uri, {0}) == []
 
 
 def test_exception_while_encoding_leaves_nothing(tmp_path, monkeypatch):

@@ -87,3 +87,10 @@ def test_spread_and_histogram_leave_out_what_is_unknown():
     counted = histogram(values)
     assert (counted["low"], counted["high"], sum(counted["counts"])) == (0, 100, 101)
     assert spread(values[:1]) == histogram(values[:1]) == {}
+
+
+def test_a_dataset_that_is_quarantined_whole_is_one_clear_line(tmp_path):
+    manifest = write(tmp_path, [rows(3)])
+    lost = replace(manifest, quarantine=tuple({"sample_id": i} for i in range(3)))
+    with pytest.raises(ValueError, match="every sample of its 1 shards looked at is quarantined"):
+        summarise(str(tmp_path), lost)
