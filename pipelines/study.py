@@ -66,12 +66,11 @@ def main(argv: Sequence[str]) -> str:
         pairs, attributes = with_subjects(pairs, given, reader)
         cases = import_all(pairs, anatomy, crop, settings, reader)
     samples = assemble(cases)
-    recipe: dict[str, object] = {
+    recipe = {
         "anatomy": anatomy.name,
         "crop": dataclasses.asdict(crop),
         "settings": dataclasses.asdict(settings),
-        "thresholds": {case.case: round(case.threshold, 3) for case in cases},
-        "notes": {case.case: list(case.notes) for case in cases},
+        **record(cases),
         "attributes": attributes,
         # phantoms.py leaves its record beside images/: a report must say that these are no patients
         "virtual": any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs),
@@ -80,6 +79,14 @@ def main(argv: Sequence[str]) -> str:
     return (
         f"{given.out}: {len(cases)} {anatomy.name} cases of {len({c.subject for c in cases})} subjects; see cases.png"
     )
+
+
+def record(cases: Sequence[ImportedCase]) -> dict[str, object]:
+    """What was chosen and noted for each case, for the manifest."""
+    return {
+        "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+        "notes": {case.case: list(case.notes) for case in cases},
+    }
 
 
 def import_all(
