@@ -26,6 +26,7 @@ from synth.domain.plausible import check_extent, place_notes, side_notes
 from synth.domain.posture import Up
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.single import check_single
 from synth.domain.turn import Direction, turn_matrix, turned
 
 Side = Literal["left", "right"]
@@ -119,14 +120,20 @@ class ImportedCase:
 
 
 def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
-    """The patch of an image or volume. Raises ValueError where no silhouette is found or a hand's side is not given."""
+    """The patch of an image or volume.
+
+    Raises: ValueError where no silhouette is found, a hand's side is not given, or there are two hands.
+    """
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
-    view = (
-        _view(source, anatomy, settings)
-        if isinstance(source, Volume)
-        else outline(source, threshold=settings.threshold)
-    )
+    shown = source
+    if isinstance(source, Volume):
+        shown, to_patient = turned(source, settings.turn)
+        view = _view(shown, to_patient, anatomy, settings)
+    else:
+        view = outline(source, threshold=settings.threshold)
+    if anatomy.base == "hand":
+        check_single(shown, view)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
@@ -153,13 +160,12 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     )
 
 
-def _view(volume: Volume, anatomy: Anatomy, settings: ImportSettings) -> Projection:
-    """The projection of a volume, a hand turned and a couch cut out as the settings say."""
+def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:
+    """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
     couch = settings.couch
     if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
         behind = anatomy.base == "body" and settings.up in (None, "anterior")
-        couch = "fit" if behind and is_ct(volume) else "none"
-    shown, to_patient = turned(volume, settings.turn)
+        couch = "fit" if behind and is_ct(shown) else "none"
     view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
     return replace(
         view,

@@ -22,12 +22,12 @@ NRRD, DICOM series, DICOM files of several frames). Whatever else they are given
 written. Scans are read in a child process with at most 12 GiB of address space and 300 s a file, so that a damaged file
 cannot take the program with it. A folder stands for its images, or for the one DICOM case in it and in its folders.
 
-Never guessed: the side of a hand (`--side`), which of several DICOM series (`--series`), a patient who does not lie on
-the back (`--up`). Assumed aloud (printed, and recorded in the study's manifest and in `run.json`): that a hand's back
-faces anterior and its fingers superior (`--back`, `--fingers`); how the patient lay, where a file does not say it; the
-axes of a file without any. Geometry comes from direction cosines: an axial, sagittal, coronal or oblique acquisition of
-a body gives the same silhouette. Spacing of a radiograph is `PixelSpacing`, else that of the detector, which sees the
-patient magnified.
+Never guessed: the side of a hand (`--side`), which of two hands in a picture (cut out the one meant), which of several
+DICOM series (`--series`), a patient who does not lie on the back (`--up`). Assumed aloud (printed, and recorded in the
+study's manifest and in `run.json`): that a hand's back faces anterior and its fingers superior (`--back`, `--fingers`);
+how the patient lay, where a file does not say it; the axes of a file without any. Geometry comes from direction
+cosines: an axial, sagittal, coronal or oblique acquisition of a body gives the same silhouette. Spacing of a radiograph
+is `PixelSpacing`, else that of the detector, which sees the patient magnified.
 
 What nobody can notice: a value that was changed where the format has no checksum (voxels of NIfTI, MetaImage, NRRD and
 uncompressed DICOM, the inside of a JPEG), every second slice missing, the first or the last ones missing.

@@ -98,6 +98,32 @@ def test_a_hand_that_lay_in_any_way_gives_the_same_patch(back, fingers):
     assert lying.voxels[z, y, x] == volume.voxels[5, 4, 3]
 
 
+def two_hands(gap=30):
+    """A picture of two hands side by side, the wrists cut off at its lower edge."""
+    pixels = np.zeros((80, 100 + gap), np.float32)
+    pixels[20:, 10:40] = pixels[25:, 50 + gap : 80 + gap] = 200
+    return Image(pixels=pixels, spacing_mm=None, to_viewer=np.eye(2, 3))
+
+
+def test_two_hands_in_one_picture_are_not_chosen_between():
+    both = two_hands()
+    with pytest.raises(ValueError, match="one 92% of the size of the other: two hands"):
+        prepare(both, HAND, Crop(), LEFT)
+    volume, _ = hand_volume()
+    with pytest.raises(ValueError, match="two hands"):
+        prepare(replace(volume, voxels=np.concatenate([volume.voxels, volume.voxels], 2)), HAND, Crop(), LEFT)
+    prepare(both, BODY, Crop(), ImportSettings())
+
+
+def test_markers_fingertips_and_frames_are_no_second_hand():
+    one = two_hands()
+    one.pixels[:, 75:] = 0
+    one.pixels[5:15, 90:120] = 200  # a marker
+    one.pixels[:3] = one.pixels[:, :3] = 200  # a corner of the collimation
+    one.pixels[30:, 126:] = one.pixels[75:, 60:] = 200  # and another
+    assert prepare(one, HAND, Crop(), LEFT).silhouette.any()
+
+
 def test_the_wrong_side_is_noted(tmp_path):
     volume, mm = hand_volume()
     write_volume(volume, tmp_path / "a.nii.gz")
