@@ -83,7 +83,8 @@ def _write(image: sitk.Image, path: Path) -> None:
         sitk.WriteImage(image, str(temporary), useCompression=path.name.endswith((".gz", ".png")))
         os.replace(temporary, path)
     except RuntimeError as error:
-        raise ValueError(f"cannot write {path}: {str(error).strip().splitlines()[-1:]}") from error
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"cannot write {path}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
