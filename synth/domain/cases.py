@@ -25,12 +25,21 @@ def case_name(path: Path) -> str:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM does, with its preamble or, as old exports, with a first tag of group 8."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(132)
-    except OSError:
+    if not path.is_file():
         return False
+    with open(path, "rb") as stream:
+        head = stream.read(132)
     return head[128:] == b"DICM" or (len(head) == 132 and head[:2] == b"\x08\0" and head[3:4] == b"\0")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder by name, hidden ones left out. Raises ValueError for a link to nothing: it was a file."""
+    items = sorted(item for item in folder.iterdir() if item.name[0] != ".")
+    if lost := [item.name for item in items if item.is_symlink() and not item.exists()]:
+        raise ValueError(
+            f"folder {folder} holds {len(lost)} links to nothing: {some(lost)}; fetch the files, or unlink"
+        )
+    return [item for item in items if item.is_file()]
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -42,7 +51,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ValueError(f"image {path} does not exist, or is a link to nothing")
-        files = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".") if path.is_dir() else []
+        files = files_in(path) if path.is_dir() else []
         within = [file for file in files if suffix_of(file)]
         if within and (slices := [file for file in files if not suffix_of(file) and is_dicom(file)]):
             raise ValueError(

@@ -15,7 +15,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from synth.domain.cases import is_dicom
+from synth.domain.cases import files_in, is_dicom
 from synth.domain.dicom_header import (
     GROUPS,
     RADIOGRAPHS,
@@ -74,8 +74,8 @@ def read_series(path: Path, wanted: str | None = None) -> Series:
 def dicom_files(folder: Path) -> list[Path]:
     """The DICOM files of a folder and of the folders in it, by name; DICOMDIR and hidden files are none of them."""
     places = [folder, *sorted(item for item in folder.iterdir() if item.is_dir() and item.name[0] != ".")]
-    files = [file for place in places for file in sorted(place.iterdir()) if file.name[0] != "."]
-    return [file for file in files if file.name.upper() != "DICOMDIR" and file.is_file() and is_dicom(file)]
+    files = [file for place in places for file in files_in(place)]
+    return [file for file in files if file.name.upper() != "DICOMDIR" and is_dicom(file)]
 
 
 def subject_key(path: Path, key: bytes) -> str:

@@ -40,6 +40,27 @@ def pipe(folder: Path) -> Path:
     return folder / "a.nii"
 
 
+def pipe_without_name(folder: Path) -> Path:
+    """The same without an extension, where a file would be looked into."""
+    os.mkfifo(folder / "a")
+    return folder / "a"
+
+
+def lost(folder: Path) -> Path:
+    """A series whose last slice is a link to a file that was not fetched."""
+    path = series()(folder)
+    (path / "IM0001").unlink()
+    (path / "IM0001").symlink_to(folder / "store" / "IM0001")
+    return path
+
+
+def lost_image(folder: Path) -> Path:
+    """A folder of two images, one of them not fetched."""
+    nifti(name="a.nii.gz")(folder)
+    (folder / "b.nii.gz").symlink_to(folder / "store" / "b.nii.gz")
+    return folder
+
+
 def unreadable(folder: Path) -> Path:
     """A file that only root may read."""
     path = nifti()(folder)
@@ -68,6 +89,9 @@ INPUTS = (
     Input(given="Folder called a.nii", make=directory, told="holds no DICOM image"),
     Input(given="Empty folder", make=lambda folder: folder, told="holds no DICOM image"),
     Input(given="Named pipe", make=pipe, told="is no file"),
+    Input(given="Named pipe without extension", make=pipe_without_name, told="is no file"),
+    Input(given="DICOM folder with a link to a slice not there", make=lost, told="1 links to nothing: IM0001"),
+    Input(given="Folder with a link to an image not there", make=lost_image, told="1 links to nothing: b.nii.gz"),
     Input(given="File that may not be read", make=unreadable, told="Permission denied"),
     Input(given="Preview beside DICOM slices", make=mixed, told="beside DICOM files"),
     Input(given="Name with a line break", make=nifti(name="a\nb.nii"), told="control characters"),
