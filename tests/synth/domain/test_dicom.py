@@ -8,10 +8,10 @@ from pydicom.uid import generate_uid
 from scipy import ndimage
 
 from synth.domain.cases import case_name
-from synth.domain.dicom import read_series, subject_key
+from synth.domain.dicom import subject_key
 from synth.domain.projection import Image, Volume, project
 from synth.domain.volume import read
-from tests.dicoms import AXIAL, dataset, save, write_enhanced, write_radiograph, write_series
+from tests.dicoms import dataset, save, write_enhanced, write_radiograph, write_series
 
 LOW, HIGH = np.array([-60.0, -40, 0]), np.array([60.0, 40, 120])  # mm, LPS
 ACQUISITIONS = {  # along a row, down a column, from slice to slice
@@ -295,10 +295,3 @@ def test_a_subject_is_a_keyed_hash_of_the_patients_id(tmp_path):
     assert subject_key(tmp_path / "a", b"another key") != one
     with pytest.raises(ValueError, match="give the subjects"):
         subject_key(tmp_path / "d", b"key")
-
-
-def test_the_files_of_a_series_are_found_without_decoding_them(tmp_path):
-    folder = axial(tmp_path)
-    series = read_series(folder)
-    assert len(series.files) == 61 and series.stack is not None and (series.lies, series.up) == ("supine", "anterior")
-    assert np.array_equal(np.reshape(AXIAL, (2, 3)).T, series.stack.direction[:, :2])
