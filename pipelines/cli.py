@@ -103,7 +103,10 @@ def run(main: Callable[[Sequence[str]], str]) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    line = "".join(
+        c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split())
+    )  # file names hold anything
+    print(f"error: {line}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -4,7 +4,7 @@
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
   python pipelines/predict.py --model models:/synthmark-body/1 --out /data/predicted ct_folder/
 
-INPUT: 2D images or volumes, or folders of them, or a folder with one DICOM series; a case is named after its file.
+INPUT: 2D images or volumes, or folders of them, or a folder with a DICOM series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
 reported and the others go on. A volume takes a second or two. Research use; not a medical device.
 """
@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.cli import UsageError, parser, progress, require_empty, run
-from synth.domain.landmarks import Prediction, write_markups, write_predictions
-from synth.domain.study import ImportSettings, Prepared, find_images, name_cases, prepare
-from synth.domain.volume import read
+from pipelines.cli import parser, progress, require_empty, run
+from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
+from synth.domain.cases import case_name, find_images, name_cases
+from synth.domain.landmarks import Prediction, write_predictions
+from synth.domain.reader import Reader
+from synth.domain.slicer import write_markups
+from synth.domain.study import ImportSettings, Prepared, prepare
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
@@ -35,28 +38,16 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="images, volumes or folders")
     options.add_argument("--model", required=True, help="model folder or URI")
     options.add_argument("--out", required=True, help="folder of the predictions")
-    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
-    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
-    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument(
-        "--couch",
-        choices=("auto", "fit", "accumulate", "none"),
-        default="auto",
-        help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
-    )
+    options.add_argument("--rename", action="store_true", help="call cases case-0001 … in the order of their names")
+    add_reading_options(options)
     given = options.parse_args(argv)
-    try:
-        settings = ImportSettings(
-            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    settings = reading_settings(given)
     require_empty(given.out)
     cases = name_cases(find_images(given.inputs))
+    if given.rename:
+        cases = {f"case-{k:04d}": cases[name] for k, name in enumerate(sorted(cases), 1)}
     loaded = load_model(local_model(given.model))
-    if (loaded.card.anatomy.base == "hand") is (settings.side is None):
-        needed = "give --side left or --side right: which hand it is is never guessed"
-        raise UsageError(needed if settings.side is None else "--side is for hands; this model is of another anatomy")
+    require_side(settings, loaded.card.anatomy)
     results, failures = predict_all(cases, loaded, settings, Path(given.out))
     if not results:
         raise ValueError(f"no case could be predicted; nothing was written; {'; '.join(failures.values())}")
@@ -82,18 +73,21 @@ def predict_all(
     """(results, case -> why it failed); each case's files are written as soon as it is done."""
     anatomy = loaded.card.anatomy
     results, failures = [], {}
-    with progress(len(cases), "case", "predicting") as bar:
+    with Reader() as reader, progress(len(cases), "case", "predicting") as bar:
         for case, path in cases.items():
             try:
-                source = read(path, spacing_mm=settings.spacing_mm)
+                source = read_scan(reader, path, settings)
                 prepared = prepare(source, anatomy, loaded.card.crop, settings)
                 predicted = predict_case(loaded, prepared)
             except ValueError as error:
-                failures[case] = f"case {case!r}: {error}"
+                why = str(error) if is_named(case, path) else "failed; predict it without --rename to see why"
+                failures[case] = f"case {case!r}: {why}"
             else:
                 write_case(case, prepared, predicted, out)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
             bar.update()
+    for result in results:
+        print("".join(f"{result.entry['case']}: NOTE {note}\n" for note in result.entry["notes"]), end="", flush=True)
     return results, failures
 
 
@@ -113,7 +107,7 @@ def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePredictio
     """A case's entry in run.json."""
     return {
         "case": case,
-        "input": str(path),
+        "input": str(path) if is_named(case, path) else None,
         "sha256": content_digest(path),
         "threshold": prepared.source.threshold,
         "notes": list(prepared.notes),
@@ -121,14 +115,19 @@ def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePredictio
     }
 
 
+def is_named(case: str, path: Path) -> bool:
+    """Whether a case is called after its file; where it was renamed, what the file is called is nobody's business."""
+    return case == case_name(path)
+
+
 def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's file names and contents in order."""
+    """SHA-256 of a file, or of the names and contents of the files in a folder and its folders, in order."""
     if not path.is_dir():
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(item for item in path.iterdir() if item.is_file()):
-        digest.update(f"{file.name}\0{content_digest(file)}\n".encode())
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(path)}\0{content_digest(file)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -3,10 +3,12 @@
 
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
   python pipelines/study.py body --images ct/ --landmarks landmarks.csv --out s3://bucket/study
+  python pipelines/study.py hand --template scan.nii.gz     # an empty scan.mrk.json to annotate in 3D Slicer
 
-Images are 2D (PNG, JPEG, MHA) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder of images stands
-for all of them. Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm, LPS; 2D: px, z empty; empty
-coordinates = not annotated), or one CASE.mrk.json of 3D Slicer per case. Look at cases.png afterwards.
+Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
+of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,
+LPS; 2D: px, z empty; empty coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look
+at cases.png afterwards.
 """
 
 import dataclasses
@@ -14,15 +16,22 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from pipelines.sheet import draw_sheet
+from pipelines.subjects import add_subject_options, with_subjects
 from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.cases import find_images, match, name_cases
 from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
+from synth.domain.reader import Reader
 from synth.domain.schema import Samples
 from synth.domain.shards import Manifest, write_manifest, write_shard
+from synth.domain.slicer import write_markups
 from synth.domain.storage import write_bytes
-from synth.domain.study import ImportedCase, ImportSettings, assemble, find_images, import_case, match
+from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
 
 SHARD_ROWS = 512
 SHEET_CASES = 200
@@ -32,40 +41,37 @@ def main(argv: Sequence[str]) -> str:
     """Where the study is, with its cases and subjects."""
     options = parser(__doc__ or "", recipe=False)
     options.add_argument("anatomy", metavar="ANATOMY", help="hand, body, hand_bone_tips or a .toml file")
-    options.add_argument("--images", nargs="+", required=True, type=Path, metavar="PATH", help="files or folders")
-    options.add_argument("--landmarks", nargs="+", required=True, type=Path, metavar="FILE", help="CSV or .mrk.json")
-    options.add_argument("--out", required=True, help="folder or URI of the study")
-    options.add_argument("--side", choices=("left", "right"), help="which hand; needed for hands, never guessed")
-    options.add_argument("--threshold", type=float, help="intensity between air and tissue; default: chosen per case")
-    options.add_argument("--spacing", type=float, metavar="MM", help="pixel size of 2D images that do not tell it")
-    options.add_argument(
-        "--couch",
-        choices=("auto", "fit", "accumulate", "none"),
-        default="auto",
-        help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
-    )
+    options.add_argument("--images", nargs="+", type=Path, metavar="PATH", help="files or folders")
+    options.add_argument("--landmarks", nargs="+", type=Path, metavar="FILE", help="CSV, .mrk.json or .fcsv")
+    options.add_argument("--out", help="folder or URI of the study, or folder of templates")
+    options.add_argument("--template", nargs="+", type=Path, metavar="PATH", help="write CASE.mrk.json of these images")
+    add_subject_options(options)
     options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
+    add_reading_options(options)
     given = options.parse_args(argv)
     try:
         anatomy = anatomy_named(given.anatomy)
         crop = Crop(pixel_mm=given.pixel_mm)
-        settings = ImportSettings(
-            side=given.side, threshold=given.threshold, spacing_mm=given.spacing, couch=given.couch
-        )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if (anatomy.base == "hand") is (settings.side is None):
-        needed = "give --side left or --side right: which hand it is is never guessed"
-        raise UsageError(needed if settings.side is None else "--side is for hands; leave it out for a body")
+    if given.template:
+        return write_templates(given.template, anatomy, Path(given.out or "."))
+    if not (given.images and given.landmarks and given.out):
+        raise UsageError("give --images, --landmarks and --out; or --template to begin annotating")
+    settings = reading_settings(given)
+    require_side(settings, anatomy)
     require_empty(given.out)
     pairs = match(find_images(given.images), read_annotations(given.landmarks, anatomy))
-    cases = import_all(pairs, anatomy, crop, settings)
+    with Reader() as reader:
+        pairs, attributes = with_subjects(pairs, given, reader)
+        cases = import_all(pairs, anatomy, crop, settings, reader)
     samples = assemble(cases)
-    recipe: dict[str, object] = {
+    recipe = {
         "anatomy": anatomy.name,
         "crop": dataclasses.asdict(crop),
         "settings": dataclasses.asdict(settings),
-        "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+        **record(cases),
+        "attributes": attributes,
         # phantoms.py leaves its record beside images/: a report must say that these are no patients
         "virtual": any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs),
     }
@@ -75,17 +81,38 @@ def main(argv: Sequence[str]) -> str:
     )
 
 
+def record(cases: Sequence[ImportedCase]) -> dict[str, object]:
+    """What was chosen and noted for each case, for the manifest."""
+    return {
+        "thresholds": {case.case: round(case.threshold, 3) for case in cases},
+        "notes": {case.case: list(case.notes) for case in cases},
+    }
+
+
 def import_all(
-    pairs: list[tuple[Path, Annotation]], anatomy: Anatomy, crop: Crop, settings: ImportSettings
+    pairs: list[tuple[Path, Annotation]], anatomy: Anatomy, crop: Crop, settings: ImportSettings, reader: Reader
 ) -> list[ImportedCase]:
     """The cases in order; prints what each was cut at and how large it is."""
     cases = []
     with progress(len(pairs), "case", "importing") as bar:
         for path, annotation in pairs:
-            cases.append(import_case(path, annotation, anatomy, crop, settings))
+            source = read_scan(reader, path, settings)
+            cases.append(import_case(source, annotation, anatomy, crop, settings))
             bar.update()
     print("\n".join(describe(case) for case in cases), flush=True)
     return cases
+
+
+def write_templates(paths: Sequence[Path], anatomy: Anatomy, out: Path) -> str:
+    """Where the empty .mrk.json files are; 3D Slicer opens one beside its image and asks for point after point."""
+    targets = [out / f"{case}.mrk.json" for case in name_cases(find_images(paths))]
+    for target in targets:
+        if target.exists():
+            raise ValueError(f"{target} exists already; remove it, or give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        write_markups(target, np.full((anatomy.num_landmarks, 3), np.nan), anatomy)
+    return f"{out}: {len(targets)} .mrk.json with {', '.join(anatomy.names)} to place"
 
 
 def describe(case: ImportedCase) -> str:

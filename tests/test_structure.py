@@ -21,6 +21,7 @@ HOMES = {
     "bpy": {"synth/blender.py"},
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
+    "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py"},
     "mlflow": {"training/tracking.py"},
     "boto3": {"synth/domain/uploads.py"},
 }
@@ -65,6 +66,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
         ("synth.domain", "numpy pyarrow SimpleITK"),
         ("synth.blender", "bpy ray torch SimpleITK anny"),
         ("synth.worker", "bpy ray torch SimpleITK anny boto3"),
+        ("synth.domain.reader", "SimpleITK pydicom PIL torch ray"),
         ("pipelines.recipes", "bpy ray SimpleITK anny mlflow matplotlib"),
     ],
 )

@@ -1,13 +1,11 @@
-"""Landmark files a person touches: CSV tables and 3D Slicer markups, read and written.
+"""Landmark files a person touches: CSV tables read and written, files of 3D Slicer read (slicer.py).
 
 CSV: `case,subject,landmark,x,y,z`; patient mm (LPS) for volumes; px with centres at +0.5 for 2D images, z empty.
 3D Slicer shows the pixel centres of a 2D image at whole numbers: Image.to_viewer converts.
 """
 
 import csv
-import difflib
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import Anatomy
+from synth.domain.slicer import landmark_row, read_fcsv, read_markups
 
 NEEDED = ("case", "landmark", "x", "y", "z")
 COLUMNS = ("case", "subject", "landmark", "x", "y", "z")
@@ -25,17 +24,13 @@ PREDICTED = (
     "case", "landmark", "status", "x_px", "y_px", "x_mm", "y_mm", "z_mm", "sigma_mm", "radius90_mm", "depth_source",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a text
-SLICER_SCHEMA = (
-    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
-    "markups-schema-v1.0.3.json#"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
     """The landmarks of one case. points: (K, 3) as in the file; NaN = not annotated; z NaN for 2D images.
 
-    viewer: the points are 3D Slicer positions (of a .mrk.json) rather than CSV coordinates.
+    viewer: the points are 3D Slicer positions (of a .mrk.json or .fcsv) rather than CSV coordinates.
     """
 
     case: str
@@ -59,7 +54,7 @@ class Prediction:
 
 
 def read_annotations(paths: Sequence[Path], anatomy: Anatomy) -> dict[str, Annotation]:
-    """Annotations by case, from one CSV or from .mrk.json files, one a case.
+    """Annotations by case, from one CSV or from files of 3D Slicer (.mrk.json, .fcsv), one a case.
 
     Raises: ValueError for a missing file, wrong columns, unknown or doubled landmarks, anything that is not a number.
     """
@@ -67,13 +62,14 @@ def read_annotations(paths: Sequence[Path], anatomy: Anatomy) -> dict[str, Annot
     for path in paths:
         if not path.is_file():
             raise ValueError(f"landmarks {path} do not exist")
-        if path.name.lower().endswith(".json"):
-            case = path.name.split(".mrk.json")[0].removesuffix(".json")
-            new = {case: Annotation(case=case, subject=case, points=read_markups(path, anatomy), viewer=True)}
+        if path.name.lower().endswith((".json", ".fcsv")):
+            case = path.name.split(".mrk.json")[0].removesuffix(".json").removesuffix(".fcsv")
+            read = read_fcsv if path.name.lower().endswith(".fcsv") else read_markups
+            new = {case: Annotation(case=case, subject=case, points=read(path, anatomy), viewer=True)}
         elif path.suffix.lower() == ".csv":
             new = read_csv(path, anatomy)
         else:
-            raise ValueError(f"landmarks {path} have an unknown extension; allowed: .csv .mrk.json")
+            raise ValueError(f"landmarks {path} have an unknown extension; allowed: .csv .mrk.json .fcsv")
         if doubled := sorted(found.keys() & new.keys()):
             raise ValueError(f"case {doubled[0]!r} has landmarks in more than one file; the second is {path}")
         found |= new
@@ -87,9 +83,12 @@ def read_csv(path: Path, anatomy: Anatomy) -> dict[str, Annotation]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    header = tuple(reader.fieldnames or ())
+    try:
+        header = tuple(reader.fieldnames or ())
+    except csv.Error as error:
+        raise ValueError(f"{path} line 1 is not CSV: {error}") from error
     if set(header) not in (set(COLUMNS), set(NEEDED)) or len(header) != len(set(header)):
-        raise ValueError(f"{path} has the columns {','.join(header) or 'none'}; needed: {','.join(COLUMNS)}")
+        raise ValueError(f"{path} has the columns {','.join(header)!r}; needed: {','.join(COLUMNS)}")
     points: dict[str, dict[str, tuple[float, ...]]] = {}
     subjects: dict[str, str] = {}
     try:
@@ -149,66 +148,6 @@ def unescaped(text: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith((*FORMULA, "'")) else text
 
 
-def read_markups(path: Path, anatomy: Anatomy) -> NDArray[np.float64]:
-    """(K, 3) float64 LPS positions of a 3D Slicer .mrk.json; NaN where a landmark is undefined or absent.
-
-    Raises: ValueError where it is not such a file, or a label is unknown or doubled.
-    """
-    try:
-        payload = json.loads(path.read_text(encoding="utf-8"))
-        points = [(markup, point) for markup in payload["markups"] for point in markup["controlPoints"]]
-        positions = np.full((anatomy.num_landmarks, 3), np.nan)
-        seen: set[str] = set()
-        for markup, point in points:
-            name = str(point["label"])
-            _check_name(name, anatomy, str(path))
-            if name in seen:
-                raise ValueError(f"{path} holds {name} twice")
-            seen.add(name)
-            if point.get("positionStatus", "defined") == "defined":
-                positions[anatomy.names.index(name)] = _lps(markup, point["position"])
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a 3D Slicer markups file: {error!r}") from error
-    return positions
-
-
-def write_markups(path: Path, positions: NDArray[np.float64], anatomy: Anatomy, note: str = "") -> None:
-    """Write LPS positions (K, 3) as 3D Slicer fiducials; a landmark that is NaN has positionStatus "undefined"."""
-    points: list[dict[str, Any]] = []
-    for k, name in enumerate(anatomy.names):
-        defined = bool(np.isfinite(positions[k]).all())
-        point = {
-            "id": str(k + 1),
-            "label": name,
-            "description": note,
-            "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
-            "selected": True,
-            "locked": False,
-            "visibility": True,
-            "positionStatus": "defined" if defined else "undefined",
-        }
-        points.append(point | {"position": [float(v) for v in positions[k]]} if defined else point)
-    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
-    path.write_text(json.dumps({"@schema": SLICER_SCHEMA, "markups": [markup]}, indent=1) + "\n", encoding="utf-8")
-
-
-def _lps(markup: dict[str, Any], position: Any) -> NDArray[np.float64]:
-    system = markup.get("coordinateSystem", "LPS")
-    if str(system) not in ("LPS", "RAS", "0", "1"):  # 3D Slicer before 5.0 wrote numbers: 0 is RAS
-        raise ValueError(f"coordinate system {system!r} is unknown; allowed: LPS, RAS")
-    value = np.asarray(position, np.float64)
-    if value.shape != (3,) or not np.isfinite(value).all():
-        raise ValueError(f"position {position!r} is not three numbers")
-    return value * ([-1, -1, 1] if str(system) in ("RAS", "0") else [1, 1, 1])
-
-
-def _check_name(name: str, anatomy: Anatomy, where: str) -> None:
-    if name not in anatomy.names:
-        near = difflib.get_close_matches(name.lower(), anatomy.names, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"{where}: landmark {name!r} does not exist; {hint}allowed: {', '.join(anatomy.names)}")
-
-
 def _take_row(
     row: dict[str, Any],
     where: str,
@@ -223,7 +162,7 @@ def _take_row(
     name = row["landmark"].strip()
     if not case:
         raise ValueError(f"{where}: the case is empty")
-    _check_name(name, anatomy, where)
+    landmark_row(name, anatomy, where)
     if name in points.setdefault(case, {}):
         raise ValueError(f"{where}: {name} of case {case!r} is given twice")
     subject = unescaped((row.get("subject") or "").strip()) or case

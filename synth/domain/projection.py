@@ -30,11 +30,13 @@ class Image:
     pixels: (H, W) float32
     spacing_mm: (x, y) size of a pixel, None where unknown
     to_viewer: (2, 3) px (centres at +0.5) -> the position that 3D Slicer shows for it, in the file's own geometry
+    notes: what was assumed or mended in reading it
     """
 
     pixels: NDArray[np.float32]
     spacing_mm: tuple[float, float] | None
     to_viewer: Matrix
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +45,12 @@ class Volume:
 
     voxels: (z, y, x) any real dtype
     index_to_patient: (3, 4) voxel index (x, y, z; centres at whole numbers) -> patient mm (LPS); diagonal and positive
+    notes: what was assumed or mended in reading it
     """
 
     voxels: NDArray[np.generic]
     index_to_patient: Matrix
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         linear = self.index_to_patient[:, :3]

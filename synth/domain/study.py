@@ -1,14 +1,14 @@
 """From scans and their landmarks to a study: one patch per case, with the map back to the patient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
+from synth.domain.cases import some
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -22,12 +22,14 @@ from synth.domain.patch import (
     sample_nearest,
     silhouette_box,
 )
+from synth.domain.plausible import check_extent, place_notes, side_notes
+from synth.domain.posture import Up
 from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
-from synth.domain.volume import case_name, read, suffix_of
+from synth.domain.single import check_single
+from synth.domain.turn import Direction, turn_matrix, turned
 
 Side = Literal["left", "right"]
-FAR = 0.25  # a landmark further outside than this share of the image is a mistake in units or axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,18 @@ class ImportSettings:
     """How scans are read.
 
     side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
-    couch: as projection.project; "auto": "fit" in a CT of a body, else "none". couch_mm: for "accumulate"
+    back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
+    series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
+    couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
     """
 
     side: Side | None = None
+    back: Direction | None = None
+    fingers: Direction | None = None
     threshold: float | None = None
     spacing_mm: float | None = None
+    series: str | None = None
+    up: Up | None = None
     couch: Couch | Literal["auto"] = "auto"
     couch_mm: float = 12.0
 
@@ -49,8 +57,23 @@ class ImportSettings:
             raise ValueError(f"side is {self.side!r}; allowed: left, right")
         if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
+        for name in ("back", "fingers"):
+            if getattr(self, name) not in (None, *get_args(Direction)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
+        self.turn  # noqa: B018  validates the two together
+        if self.up not in (None, *get_args(Up)):
+            raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
+        if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
+            raise ValueError(
+                f"couch is {self.couch}, but with up {self.up} it is not behind the body; allowed: auto, none"
+            )
         if not 0 < self.couch_mm < 200:
             raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
+
+    @property
+    def turn(self) -> Matrix:
+        """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
+        return turn_matrix(self.back or "anterior", self.fingers or "superior")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +120,20 @@ class ImportedCase:
 
 
 def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
-    """The patch of an image or volume. Raises ValueError where no silhouette is found or a hand's side is not given."""
+    """The patch of an image or volume.
+
+    Raises: ValueError where no silhouette is found, a hand's side is not given, or there are two hands.
+    """
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
+    shown = source
     if isinstance(source, Volume):
-        couch = settings.couch
-        if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
-            couch = "fit" if anatomy.base == "body" and is_ct(source) else "none"
-        view = project(source, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
+        shown, to_patient = turned(source, settings.turn)
+        view = _view(shown, to_patient, anatomy, settings)
     else:
         view = outline(source, threshold=settings.threshold)
+    if anatomy.base == "hand":
+        check_single(shown, view)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
@@ -129,15 +156,28 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=_silhouette_notes(view),
+        notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+    )
+
+
+def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:
+    """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
+    couch = settings.couch
+    if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
+        behind = anatomy.base == "body" and settings.up in (None, "anterior")
+        couch = "fit" if behind and is_ct(shown) else "none"
+    view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
+    return replace(
+        view,
+        to_patient=compose_affine(to_patient, view.to_patient),
+        to_viewer=compose_affine(to_patient, view.to_viewer),
     )
 
 
 def import_case(
-    path: Path, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
+    source: Image | Volume, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
-    """One case from its file and annotation. Raises ValueError, naming the case, for whatever does not fit."""
-    source = read(path, spacing_mm=settings.spacing_mm)
+    """One case from its scan and annotation. Raises ValueError, naming the case, for whatever does not fit."""
     case = annotation.case
     try:
         prepared = prepare(source, anatomy, crop, settings)
@@ -145,6 +185,9 @@ def import_case(
     except ValueError as error:
         raise ValueError(f"case {case!r}: {error}") from error
     height, width = prepared.source.silhouette.shape
+    placed: tuple[str, ...] = ()
+    if isinstance(source, Volume):
+        placed = place_notes(annotation.points, prepared.silhouette, prepared.patch_map.patch_points)
     return ImportedCase(
         case=case,
         subject=annotation.subject,
@@ -157,7 +200,7 @@ def import_case(
         visible=_visible(landmarks, prepared, anatomy),
         threshold=prepared.source.threshold,
         source_size=(height, width),
-        notes=prepared.notes + _side_notes(landmarks, anatomy),
+        notes=prepared.notes + side_notes(landmarks, anatomy) + placed,
     )
 
 
@@ -184,59 +227,8 @@ def patch_landmarks(
         low, high = np.zeros(3), np.array([source.pixels.shape[1], source.pixels.shape[0], 0.0])
         xy = apply_affine(invert_affine(prepared.patch_map.to_source), points[:, :2])
         patch = np.column_stack([xy, np.full(len(xy), np.nan)])
-    slack = FAR * (high - low).max()
-    for k in np.flatnonzero(given):
-        if (points[k] < low - slack).any() or (points[k] > high + slack).any():
-            where, unit = np.array2string(points[k], precision=1), "mm LPS" if isinstance(source, Volume) else "px"
-            span = f"{np.array2string(low, precision=0)} to {np.array2string(high, precision=0)} {unit}"
-            raise ValueError(
-                f"{anatomy.names[k]} lies far outside, at {where}; the image spans {span}: check units, axes"
-            )
+    check_extent(points, low, high, anatomy.names, "mm LPS" if isinstance(source, Volume) else "px")
     return np.asarray(patch)
-
-
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The images that paths stand for: files, the images in a folder, or a folder of DICOM slices itself.
-
-    Raises: ValueError for a path that does not exist.
-    """
-    found = []
-    for path in paths:
-        if not path.exists():
-            raise ValueError(f"image {path} does not exist")
-        within = (
-            sorted(p for p in path.iterdir() if suffix_of(p) and p.is_file() and p.name[0] != ".")
-            if path.is_dir()
-            else []
-        )
-        found += within or [path]
-    return found
-
-
-def name_cases(paths: Sequence[Path]) -> dict[str, Path]:
-    """Case name -> path. Raises ValueError where two share a name."""
-    cases: dict[str, Path] = {}
-    for path in paths:
-        name = case_name(path)
-        if name in cases:
-            raise ValueError(f"case {name!r} is the name of both {cases[name]} and {path}; rename one")
-        cases[name] = path
-    return cases
-
-
-def match(images: Sequence[Path], annotations: dict[str, Annotation]) -> list[tuple[Path, Annotation]]:
-    """Each image with its annotation, in the order of case names.
-
-    Raises: ValueError where two images share a case name, or an image or an annotation stands alone.
-    """
-    files = name_cases(images)
-    if alone := sorted(files.keys() - annotations.keys()):
-        raise ValueError(f"no landmarks for {len(alone)} images: {_some(alone)}; every image of a study needs them")
-    if alone := sorted(annotations.keys() - files.keys()):
-        raise ValueError(
-            f"no image for {len(alone)} cases with landmarks: {_some(alone)}; there is {_some(sorted(files))}"
-        )
-    return [(files[name], annotations[name]) for name in sorted(files)]
 
 
 def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
@@ -244,7 +236,7 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     depths = [case.depth_mm for case in cases]
     flat = [case.case for case in cases if case.depth_mm is None]
     if 0 < len(flat) < len(cases):
-        raise ValueError(f"2D images ({_some(flat)}) and volumes are mixed; import them as two studies")
+        raise ValueError(f"2D images ({some(flat)}) and volumes are mixed; import them as two studies")
     return Samples(
         sample_id=np.arange(first_id, first_id + len(cases), dtype=np.int64),
         packed=pack_silhouettes(np.stack([case.silhouette for case in cases])),
@@ -260,10 +252,6 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
         to_source=np.stack([case.patch_map.to_source for case in cases]),
         to_patient=np.stack([case.patch_map.to_patient for case in cases]),
     )
-
-
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
 
 
 def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
@@ -282,6 +270,14 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
 
 
+def _assumed(source: Image | Volume, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
+    """What no file tells of a hand: how it was turned in the scanner."""
+    if anatomy.base != "hand" or not isinstance(source, Volume) or (settings.back and settings.fingers):
+        return ()
+    back, fingers = settings.back or "anterior", settings.fingers or "superior"
+    return (f"the hand is taken to lie with its back to {back} and its fingers to {fingers} (--back, --fingers)",)
+
+
 def _silhouette_notes(view: Projection) -> tuple[str, ...]:
     mask = view.silhouette
     notes = []
@@ -291,19 +287,3 @@ def _silhouette_notes(view: Projection) -> tuple[str, ...]:
     if cut := [name for name, edge in sides.items() if edge.any()]:
         notes.append(f"cut off at the {', '.join(cut)} of the image")
     return tuple(notes)
-
-
-def _side_notes(landmarks: NDArray[np.float64], anatomy: Anatomy) -> tuple[str, ...]:
-    """Signs of a mirror image, in a patch that shows a left hand's back or a body from the front."""
-    if anatomy.base == "hand":
-        thumb, little = (
-            landmarks[[name.startswith(finger) for name in anatomy.names]] for finger in ("thumb_", "little_")
-        )
-        if len(thumb) and len(little) and thumb[:, 0].mean() < little[:, 0].mean():
-            return ("thumb on the wrong side: the hand looks mirrored; is the side right?",)
-        return ()
-    pairs = [(k, j) for k, j in enumerate(anatomy.mirror) if anatomy.names[k].startswith("left_")]
-    swapped = sum(bool(landmarks[left, 0] < landmarks[right, 0]) for left, right in pairs)
-    if 2 * swapped > len(pairs):
-        return (f"{swapped} of {len(pairs)} left landmarks lie on the subject's right: are left and right exchanged?",)
-    return ()

@@ -1,66 +1,62 @@
 """Reads medical images and volumes with SimpleITK, and writes them: the only file that imports it.
 
-What a file claims is checked before a voxel is read: SimpleITK allocates whatever a header says, and fills a truncated
-NIfTI with zeros without a word (2.5.7).
+`read` believes nothing: headers.py and dicom.py hold what a file claims against what is there before a voxel is read.
+It still runs C++ on foreign bytes; reader.py does that in a process of its own, under limits.
 """
 
-import gzip
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from synth.domain.cases import SUFFIXES, is_dicom, suffix_of
+from synth.domain.dicom import Series, read_series
+from synth.domain.headers import FLAT, check_bytes, check_header
 from synth.domain.patch import Matrix
+from synth.domain.posture import Up, lying_notes
 from synth.domain.projection import Image, Volume
+from synth.domain.stack import Stack
 
 MAX_VOXELS = 1 << 30
-FLAT = (".png", ".jpg", ".jpeg")  # no spacing worth trusting
-MEDICAL = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
-SUFFIXES = FLAT + MEDICAL
 OBLIQUE = 1e-4  # direction cosines further from an axis than this are resampled: 0.2 mm over two metres
+SPACING_MM = (0.005, 50.0)  # of a voxel or pixel that can be meant
+EXTENT_MM = 5000.0
 
 
-def suffix_of(path: Path) -> str:
-    """The suffix of an image file, `.nii.gz` included, in lower case; "" where it is none that can be read."""
-    name = path.name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix) and len(name) > len(suffix)), "")
+def read(
+    path: Path,
+    *,
+    spacing_mm: float | None = None,
+    series: str | None = None,
+    up: Up | None = None,
+    max_voxels: int = MAX_VOXELS,
+) -> Image | Volume:
+    """The image or volume in a file, or of the DICOM series in a folder.
 
-
-def case_name(path: Path) -> str:
-    """What a case is called: its file's name without extensions, or its DICOM folder's name."""
-    suffix = suffix_of(path)
-    return path.name[: -len(suffix)] if suffix and not path.is_dir() else path.resolve().name
-
-
-def read(path: Path, *, spacing_mm: float | None = None, max_voxels: int = MAX_VOXELS) -> Image | Volume:
-    """The image or volume in a file, or the volume of a folder that holds one DICOM series.
-
-    spacing_mm: size of a pixel of a 2D image whose file does not tell it (PNG, JPEG).
+    spacing_mm: size of a pixel of a 2D image whose file does not tell it; series: which one, see dicom.read_series
+    up: the side of the patient that faced up, away from the couch; None takes it from a DICOM header
     Raises: ValueError for anything that is not one complete greyscale image or volume.
     """
     if not path.exists():
-        raise ValueError(f"image {path} does not exist")
-    if path.is_dir():
-        return _volume(_read_series(path, max_voxels), path)
-    suffix = suffix_of(path)
-    if not suffix:
-        raise ValueError(f"image {path} has an unknown extension; allowed: {' '.join(SUFFIXES)}, or a DICOM folder")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+        raise ValueError(f"image {path} does not exist, or is a link to nothing")
+    suffix = "" if path.is_dir() else suffix_of(path)
+    if path.is_dir() or (not suffix and is_dicom(path)):
+        return _read_dicom(read_series(path, series), path, spacing_mm, up, max_voxels)
+    if not suffix or not path.is_file():
+        allowed = " ".join(SUFFIXES)
+        raise ValueError(
+            f"image {path} is no DICOM and has an unknown extension, or is no file; allowed: {allowed}, or DICOM"
+        )
     try:
-        reader.ReadImageInformation()
-        _check_header(reader, path, max_voxels)
-        _check_bytes(reader, path, suffix)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise ValueError(f"image {path} cannot be read: {_reason(error)}") from error
-    if image.GetDimension() == 3:
-        return _volume(image, path)
-    return _flat(image, path, spacing_mm, trusted=suffix not in FLAT)
+        notes = check_header(path, suffix)
+        image = _decode(path, suffix, max_voxels)
+        if image.GetDimension() == 3:
+            return _volume(image, notes + lying_notes("", None, up), max_voxels)
+        return _flat(image, spacing_mm, notes, trusted=suffix not in FLAT)
+    except ValueError as error:
+        raise ValueError(f"image {path} {error}") from error
 
 
 def write_volume(volume: Volume, path: Path) -> None:
@@ -87,167 +83,178 @@ def _write(image: sitk.Image, path: Path) -> None:
         sitk.WriteImage(image, str(temporary), useCompression=path.name.endswith((".gz", ".png")))
         os.replace(temporary, path)
     except RuntimeError as error:
-        raise ValueError(f"cannot write {path}: {_reason(error)}") from error
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"cannot write {path}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _reason(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "unknown reason"
-
-
-def _check_header(reader: sitk.ImageFileReader, path: Path, max_voxels: int) -> None:
-    size = reader.GetSize()
-    shape = " x ".join(map(str, size))
-    if reader.GetNumberOfComponents() != 1:
-        count = reader.GetNumberOfComponents()
-        raise ValueError(f"image {path} has {count} values per pixel (colour?); convert it to greyscale")
-    if len(size) not in (2, 3):
-        raise ValueError(f"image {path} has {len(size)} dimensions ({shape}); allowed: 2 or 3")
-    if min(size) < 2:
-        raise ValueError(
-            f"image {path} has size {shape}; allowed: at least 2 along each axis (2D images as PNG or MHA)"
-        )
-    if int(np.prod([float(n) for n in size])) > max_voxels:
-        raise ValueError(f"image {path} claims {shape} voxels; allowed: {max_voxels} in all")
-
-
-def _check_bytes(reader: sitk.ImageFileReader, path: Path, suffix: str) -> None:
-    """Raise ValueError where the file holds fewer bytes than its header promises."""
-    voxels = int(np.prod([float(n) for n in reader.GetSize()]))
-    if suffix in (".nii", ".nii.gz"):
-        with gzip.open(path, "rb") if suffix == ".nii.gz" else open(path, "rb") as stream:
-            header = stream.read(348 + 192)
-        wanted = _nifti_bytes(header, voxels, path)
-        held = _gzip_bytes(path, wanted) if suffix == ".nii.gz" else path.stat().st_size
-    elif suffix in (".mha", ".nrrd") and not _is_compressed(path):
-        probe = sitk.Image([1] * len(reader.GetSize()), reader.GetPixelID())
-        wanted, held = voxels * probe.GetSizeOfPixelComponent(), path.stat().st_size
-    else:
-        return  # PNG, JPEG and compressed data: SimpleITK reports a short read itself (tested)
-    if held < wanted:
-        raise ValueError(f"image {path} is truncated: {held} of {wanted} bytes; copy it again")
-
-
-def _nifti_bytes(header: bytes, voxels: int, path: Path) -> int:
-    """Bytes an uncompressed NIfTI-1 or NIfTI-2 file must hold: its data's offset plus its data."""
-    for order in "<>":
-        if len(header) >= 348 and struct.unpack_from(order + "i", header)[0] == 348:
-            bits = struct.unpack_from(order + "h", header, 72)[0]
-            return int(struct.unpack_from(order + "f", header, 108)[0]) + voxels * int(bits) // 8
-        if len(header) >= 540 and struct.unpack_from(order + "i", header)[0] == 540:
-            bits = struct.unpack_from(order + "h", header, 14)[0]
-            return int(struct.unpack_from(order + "q", header, 168)[0]) + voxels * int(bits) // 8
-    raise ValueError(f"image {path} has no NIfTI header")
-
-
-def _gzip_bytes(path: Path, wanted: int) -> int:
-    """Decompressed size of a gzip file, counted no further than `wanted`.
-
-    The trailer's size is believed where it agrees (a truncated file ends in arbitrary bytes); only where it does
-    not, as with several members, is the stream counted.
-    """
-    with open(path, "rb") as raw:
-        raw.seek(-4, os.SEEK_END)
-        if struct.unpack("<I", raw.read(4))[0] == wanted % (1 << 32):
-            return wanted
-    held = 0
+def _decode(path: Path, suffix: str, max_voxels: int) -> sitk.Image:
+    """The image in a file. Raises ValueError, a predicate, without SimpleITK's words: they may quote the header."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        with gzip.open(path, "rb") as stream:
-            while held < wanted and (block := stream.read(1 << 20)):
-                held += len(block)
-    except (EOFError, OSError, zlib.error):
-        return min(held, wanted - 1)
-    return held
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        _check_size(size, reader.GetNumberOfComponents(), max_voxels)
+        voxel = sitk.Image([1] * len(size), reader.GetPixelID()).GetSizeOfPixelComponent()
+        check_bytes(path, suffix, int(np.prod([float(n) for n in size])), voxel)
+        return reader.Execute()
+    except RuntimeError as error:
+        _check_memory(error)
+        raise ValueError(f"cannot be read: it is damaged, or no {suffix[1:]} file; export it again") from error
 
 
-def _is_compressed(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        head = stream.read(4096).lower()
-    return b"compresseddata = true" in head or b"encoding: gz" in head or b"encoding: bz" in head
+def _check_memory(error: RuntimeError) -> None:
+    """Raise MemoryError where that is what SimpleITK ran out of."""
+    if "alloc" in str(error):
+        raise MemoryError from error
 
 
-def _pixels(image: sitk.Image, path: Path) -> NDArray[np.generic]:
+def _check_size(size: tuple[int, ...], values: int, max_voxels: int) -> None:
+    shape = " x ".join(map(str, size))
+    if values != 1:
+        raise ValueError(f"has {values} values per pixel (colour, complex?); convert it to greyscale")
+    if len(size) not in (2, 3):
+        raise ValueError(f"has {len(size)} dimensions ({shape}); allowed: 2 or 3: export one time or echo alone")
+    if min(size) < 2:
+        raise ValueError(f"has size {shape}; allowed: at least 2 along each axis (2D images as PNG or MHA)")
+    if np.prod([float(n) for n in size]) > max_voxels:
+        raise ValueError(f"claims {shape} voxels; allowed: {max_voxels} in all")
+
+
+def _check_spacing(spacing: NDArray[np.float64], size: tuple[int, ...]) -> None:
+    extent = spacing * size
+    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1] or extent.max() > EXTENT_MM:
+        voxels, spans = (" x ".join(f"{v:.3g}" for v in values) for values in (spacing, extent))
+        low, high = SPACING_MM
+        allowed = f"allowed: {low:g} to {high:g} mm and {EXTENT_MM / 1000:g} m in all"
+        raise ValueError(f"has voxels of {voxels} mm and spans {spans} mm; {allowed}: is its unit mm?")
+
+
+def _pixels(image: sitk.Image) -> NDArray[np.generic]:
     """(…) array of an image, its dtype kept where that is small. Raises ValueError for NaN or infinite values."""
     array = sitk.GetArrayFromImage(image)
-    if array.dtype.itemsize > 4 or array.dtype.kind == "c":
-        array = array.astype(np.float32)
+    if array.dtype.kind == "c":
+        raise ValueError("has complex values; convert it to magnitudes")
+    if array.dtype.itemsize > 4:
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
+            array = array.astype(np.float32)
     if array.dtype.kind == "f" and not np.isfinite(array.sum(dtype=np.float64)):
-        raise ValueError(f"image {path} holds NaN or infinite values; replace them by that of air")
+        raise ValueError("holds NaN or infinite values; replace them by that of air")
     return np.asarray(array)
 
 
-def _flat(image: sitk.Image, path: Path, spacing_mm: float | None, *, trusted: bool) -> Image:
+def _flat(image: sitk.Image, spacing_mm: float | None, notes: tuple[str, ...], *, trusted: bool) -> Image:
     """A 2D image; `trusted` where the file's own geometry means millimetres."""
-    pixels = np.asarray(_pixels(image, path), np.float32)
+    pixels = np.asarray(_pixels(image), np.float32)
     spacing: tuple[float, float] | None = None if spacing_mm is None else (spacing_mm, spacing_mm)
     linear = np.eye(2)
     origin = np.zeros(2)
     if trusted:
         own = np.array(image.GetSpacing())
+        _check_spacing(own, image.GetSize())
         linear = np.array(image.GetDirection()).reshape(2, 2) * own
         origin = np.array(image.GetOrigin())
         if spacing is None:
             spacing = (float(own[0]), float(own[1]))
     to_viewer = np.column_stack([linear, origin - linear @ np.array([0.5, 0.5])])
-    return Image(pixels=pixels, spacing_mm=spacing, to_viewer=to_viewer)
+    return Image(pixels=pixels, spacing_mm=spacing, to_viewer=to_viewer, notes=notes)
 
 
-def _volume(image: sitk.Image, path: Path) -> Volume:
-    """A volume in LPS: its axes permuted, and where they are oblique, resampled."""
-    image = sitk.DICOMOrient(image, "LPS")
+def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int) -> Volume:
+    """A volume in LPS: its axes permuted, and where they are oblique or sheared, resampled."""
+    _check_spacing(np.array(image.GetSpacing()), image.GetSize())
     direction = np.array(image.GetDirection()).reshape(3, 3)
+    if np.abs(np.linalg.norm(direction, axis=0) - 1).max() > 1e-3:
+        raise ValueError("has directions that are no unit vectors (scaled or sheared); resample it to straight axes")
     if np.abs(direction - np.eye(3)).max() > OBLIQUE:
-        image = _straighten(image)
+        image = sitk.DICOMOrient(image, "LPS")
+        direction = np.array(image.GetDirection()).reshape(3, 3)
+    if np.abs(direction - np.eye(3)).max() > OBLIQUE:
+        image = _straighten(image, max_voxels)
     affine: Matrix = np.column_stack([np.diag(image.GetSpacing()), image.GetOrigin()])
-    return Volume(voxels=_pixels(image, path), index_to_patient=affine)
+    return Volume(voxels=_pixels(image), index_to_patient=affine, notes=notes)
 
 
-def _straighten(image: sitk.Image) -> sitk.Image:
+def _straighten(image: sitk.Image, max_voxels: int) -> sitk.Image:
     """The image on an axis-aligned grid of the same spacing that holds all of it; its minimum is put around it."""
     size, spacing = np.array(image.GetSize()), np.array(image.GetSpacing())
     corners = [(x, y, z) for x in (0, size[0] - 1) for y in (0, size[1] - 1) for z in (0, size[2] - 1)]
     points = np.array([image.TransformContinuousIndexToPhysicalPoint([float(v) for v in c]) for c in corners])
     low, high = points.min(0), points.max(0)
+    grid = [int(n) for n in np.ceil((high - low) / spacing + 1)]
+    _check_size(tuple(grid), 1, max_voxels)
     resampler = sitk.ResampleImageFilter()
     resampler.SetOutputOrigin(low.tolist())
     resampler.SetOutputSpacing(spacing.tolist())
-    resampler.SetSize([int(n) for n in np.ceil((high - low) / spacing + 1)])
+    resampler.SetSize(grid)
     resampler.SetOutputDirection(np.eye(3).ravel().tolist())
     resampler.SetDefaultPixelValue(float(sitk.GetArrayViewFromImage(image).min()))
     return resampler.Execute(image)
 
 
-def _read_series(folder: Path, max_voxels: int) -> sitk.Image:
-    """The one DICOM series of a folder. Raises ValueError for none, several, or one with slices missing."""
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        raise ValueError(f"folder {folder} holds {len(series)} DICOM series; allowed: exactly one")
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(names)
+def _read_dicom(series: Series, path: Path, spacing_mm: float | None, up: Up | None, max_voxels: int) -> Image | Volume:
     try:
-        _check_slices(names, folder, max_voxels)
-        return reader.Execute()
+        if series.num_voxels > max_voxels:
+            raise ValueError(f"has {series.num_voxels} voxels; allowed: {max_voxels}")
+        if series.stack is None:
+            return _radiograph(series, spacing_mm)
+        image = _stacked(series, series.stack)
+        return _volume(image, series.notes + lying_notes(series.lies, series.up, up), max_voxels)
     except RuntimeError as error:
-        raise ValueError(f"DICOM series {folder} cannot be read: {_reason(error)}") from error
+        _check_memory(error)
+        raise ValueError(f"DICOM series {path} cannot be read: its pixels are missing or damaged") from error
+    except ValueError as error:
+        raise ValueError(f"DICOM series {path} {error}") from error
 
 
-def _check_slices(names: tuple[str, ...], folder: Path, max_voxels: int) -> None:
-    if len(names) < 2:
-        raise ValueError(f"DICOM series {folder} has {len(names)} slices; a volume needs at least 2")
-    header = sitk.ImageFileReader()
-    positions = []
-    for name in names:
-        header.SetFileName(name)
-        header.ReadImageInformation()
-        normal = np.array(header.GetDirection()).reshape(3, 3)[:, 2]
-        positions.append(float(normal @ np.array(header.GetOrigin())))
-    width, height = header.GetSize()[:2]
-    if width * height * len(names) > max_voxels:
-        raise ValueError(f"DICOM series {folder} has {width} x {height} x {len(names)} voxels; allowed: {max_voxels}")
-    gaps = np.diff(np.sort(positions))
-    if gaps.min() <= 0 or gaps.max() > 1.05 * gaps.min():
-        text = f"slices lie {gaps.min():.3g} to {gaps.max():.3g} mm apart"
-        raise ValueError(f"DICOM series {folder} is incomplete or uneven: {text}; export it again")
+def _stacked(series: Series, stack: Stack) -> sitk.Image:
+    """The slices of a series decoded, each by its own slope and intercept, and placed as the headers say."""
+    names = list(dict.fromkeys(str(frame.file) for frame in stack.frames))
+    scales = {(frame.slope, frame.intercept) for frame in stack.frames}
+    reader: sitk.ImageSeriesReader | sitk.ImageFileReader
+    if len(names) > 1:
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(names)
+    else:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(names[0])
+    if len(scales) > 1:
+        reader.SetOutputPixelType(sitk.sitkFloat32)  # else the first slice's type would cut the others' values
+    image = reader.Execute()
+    _check_size(image.GetSize(), image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
+    if len(names) == 1:
+        image = _reordered(image, series.scale, stack)
+    image.SetDirection([float(v) for v in stack.direction.ravel()])
+    image.SetSpacing([float(v) for v in stack.spacing_mm])
+    image.SetOrigin([float(v) for v in stack.origin_mm])
+    return image
+
+
+def _reordered(image: sitk.Image, scale: tuple[float, float], stack: Stack) -> sitk.Image:
+    """The frames of one file in the order of the stack, each by its own slope and intercept; see dicom.Series."""
+    frames = sitk.GetArrayViewFromImage(image)
+    picked = frames[[frame.index for frame in stack.frames]]
+    if any((frame.slope, frame.intercept) != scale for frame in stack.frames):
+        slopes, intercepts = (np.array([getattr(f, name) for f in stack.frames]) for name in ("slope", "intercept"))
+        stored = (picked - scale[1]) / scale[0]
+        picked = (stored * slopes[:, None, None] + intercepts[:, None, None]).astype(np.float32)
+    return sitk.GetImageFromArray(picked)
+
+
+def _radiograph(series: Series, spacing_mm: float | None) -> Image:
+    """The one image of a series; 3D Slicer shows its first pixel at 0, 0."""
+    image = sitk.ReadImage(str(series.files[0]))
+    size = image.GetSize()
+    _check_size(size[:2], image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
+    pixels = np.asarray(_pixels(image), np.float32).reshape(size[1], size[0])
+    spacing = series.pixel_mm if spacing_mm is None else (spacing_mm, spacing_mm)
+    own = np.array(series.pixel_mm or (1.0, 1.0))
+    _check_spacing(own, size[:2])
+    return Image(
+        pixels=pixels,
+        spacing_mm=spacing,
+        to_viewer=np.column_stack([np.diag(own), -own / 2]),
+        notes=series.notes,
+    )

@@ -53,6 +53,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(mask).save(folder / "a.png")
     (folder / "wrong.csv").write_text("case,subject,landmark,x,y,z\na,p,thumbtip,5,5,\n")
     (folder / "right.csv").write_text("case,subject,landmark,x,y,z\na,p,thumb_tip,20,20,\n")
+    (folder / "full.csv").write_text("case,landmark,x,y,z\n" + "".join(f"a,{name},20,20,\n" for name in HAND.names))
+    (folder / "people.csv").write_text("case,subject\na,\n")
+    for name, length, mode in (("open", 32, 0o644), ("short", 3, 0o600), ("good", 32, 0o600)):
+        (folder / f"{name}.key").write_bytes(bytes(length))
+        (folder / f"{name}.key").chmod(mode)
     (folder / "empty.png").write_bytes(b"")
     return folder
 
@@ -76,6 +81,14 @@ CASES: list[tuple[tuple[object, ...], int, str]] = [
     (("study", "hand", "--images", "a.png", "--landmarks", "right.csv", "--out", "new"), 2, "--side"),
     (("study", "foot", "--images", "a.png", "--landmarks", "right.csv", "--out", "new"), 2, "'foot' does not exist"),
     (("study", "hand", "--side", "left", "--images", "no.png", "--landmarks", "right.csv", "--out", "new"), 1, "no.png"),
+    ((*STUDY, "--landmarks", "right.csv"), 2, "--template to begin annotating"),
+    (("study", "hand", "--template", "no.png", "--out", "new"), 1, "no.png"),
+    ((*STUDY, "--landmarks", "right.csv", "--up", "posterior", "--couch", "fit", "--out", "new"), 2, "it is not behind the body"),
+    ((*STUDY, "--landmarks", "right.csv", "--back", "left", "--fingers", "right", "--out", "new"), 2, "are no right angle"),
+    ((*STUDY, "--landmarks", "full.csv", "--subject-key", "open.key", "--out", "new"), 1, "chmod 600"),
+    ((*STUDY, "--landmarks", "full.csv", "--subject-key", "short.key", "--out", "new"), 1, "has 3 bytes, not 32"),
+    ((*STUDY, "--landmarks", "full.csv", "--subject-key", "good.key", "--out", "new"), 1, "give the subjects in a CSV"),
+    ((*STUDY, "--landmarks", "full.csv", "--subjects", "people.csv", "--out", "new"), 1, "row 2 has no case"),
     (("pretrain", "hand_smoke", "--data", "nowhere", "--out", "new"), 1, "holds no dataset"),
     (("pretrain", "body_smoke", "--data", "data", "--out", "new"), 1, "hand"),
     (("pretrain", "hand_smoke", "--data", "data", "--out", "other"), 1, "other"),

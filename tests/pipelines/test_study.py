@@ -8,8 +8,9 @@ import pytest
 from pipelines import study
 from pipelines.cli import UsageError
 from synth.domain.anatomy import HAND
-from synth.domain.landmarks import Annotation, write_csv, write_markups
+from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.shards import read_manifest, read_samples
+from synth.domain.slicer import read_markups, write_markups
 from synth.domain.volume import write_image
 
 
@@ -93,3 +94,20 @@ def test_one_bad_case_writes_nothing(scans):
     with pytest.raises(ValueError, match=r"c2\.png cannot be read"):
         run(scans, scans / "a")
     assert not (scans / "a").exists()
+
+
+def test_templates_are_empty_markups_that_fill_up_to_a_study(scans, monkeypatch):
+    line = study.main(["hand", "--template", str(scans / "images"), "--out", str(scans / "marks")])
+    assert "4 .mrk.json with thumb_tip" in line
+    for k in range(4):
+        path = scans / "marks" / f"c{k}.mrk.json"
+        assert np.isnan(read_markups(path, HAND)).all()
+        write_markups(path, np.column_stack([np.linspace(38, 12, 5), np.full(5, 12.0), np.zeros(5)]), HAND)
+    assert "4 hand cases" in run(scans, scans / "a", landmarks=sorted((scans / "marks").iterdir()))
+    with pytest.raises(ValueError, match="exists already"):
+        study.main(["hand", "--template", str(scans / "images"), "--out", str(scans / "marks")])
+    monkeypatch.chdir(scans)
+    study.main(["hand", "--template", "images/c1.png"])
+    assert (scans / "c1.mrk.json").exists()
+    with pytest.raises(UsageError, match="--template to begin annotating"):
+        study.main(["hand", "--images", "images"])

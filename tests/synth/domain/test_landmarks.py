@@ -16,12 +16,11 @@ from synth.domain.landmarks import (
     escaped,
     read_annotations,
     read_csv,
-    read_markups,
     unescaped,
     write_csv,
-    write_markups,
     write_predictions,
 )
+from synth.domain.slicer import read_markups, write_markups
 
 POINTS = np.array([[1.5, -2.25, 3], [4, 5, 6], [np.nan] * 3, [-7.125, 8, 9], [10, 11, 12.5]])
 
@@ -56,7 +55,8 @@ def test_subject_column_is_optional_and_columns_come_in_any_order(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "columns none"),
+        ("", "columns ''"),
+        ('"case,subject', "line 1 is not CSV"),
         (lines(header="case,landmark,x,y"), "needed"),
         (lines(header="case,case,landmark,x,y,z"), "needed"),
         (lines(), "no landmarks"),

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from synth.domain.cases import case_name
 from synth.domain.patch import apply_affine
 from synth.domain.projection import Image, Volume, project
-from synth.domain.volume import case_name, read, write_image, write_volume
+from synth.domain.volume import read, write_image, write_volume
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def _bad(kind, folder):
         ("empty", "bad.nii.gz"),
         ("text", "cannot be read"),
         ("extension", "allowed"),
-        ("folder", "0 DICOM series"),
+        ("folder", "holds no DICOM image"),
     ],
 )
 def test_what_is_not_one_greyscale_image_is_one_clear_line(tmp_path, kind, words, capfd):
@@ -234,7 +235,7 @@ def test_dicom_series_is_read_and_a_missing_slice_is_noticed(tmp_path, volume):
     np.testing.assert_array_equal(back.voxels, volume.voxels)
     np.testing.assert_allclose(back.index_to_patient, volume.index_to_patient, atol=1e-3)
     _series(holed, volume, drop=(9,))
-    with pytest.raises(ValueError, match="incomplete or uneven"):
+    with pytest.raises(ValueError, match="lacks 1 of 24 slices"):
         read(holed)
 
 

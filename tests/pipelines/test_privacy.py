@@ -1,0 +1,268 @@
+"""No text of a header reaches an output, a message or a name; cases and subjects are called as the user says."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL.PngImagePlugin import PngInfo
+from pydicom import dcmread
+from pydicom.datadict import DicomDictionary, keyword_for_tag
+from pydicom.dataset import Dataset
+
+from pipelines import predict, study
+from synth.domain.anatomy import HAND
+from synth.domain.cases import find_images, name_cases
+from synth.domain.landmarks import Annotation, write_csv
+from synth.domain.reader import Reader
+from synth.domain.shards import read_manifest, read_samples
+from tests.dicoms import write_radiograph, write_series
+from tests.faults.inputs.shapes import pixels, voxels
+from tests.faults.inputs.volumes import meta, nifti, nrrd
+from tests.training.toy import toy_card
+from training.checkpoint import save_model
+from training.models import ModelRecipe, build_model
+
+SECRET, BORN = "ZQXJ7SECRET", "19570131"
+TEXTS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR"}
+GROUPS = {0x0008, 0x0010, 0x0012, 0x0014, 0x0018, 0x0020, 0x0032, 0x0038, 0x0040, 0x0088, 0x4008}
+WORKING = {"SpecificCharacterSet", "CodeString"}  # a secret there would make the text unreadable, not public
+
+
+def plant(k: int, made: Dataset) -> None:
+    """Put the secret into every element of text that a slice may have, and a date of birth into those of dates.
+
+    Every seventh slice has it all, the others the name alone: the test is to take seconds.
+    """
+    made.PatientPosition, made.PatientName = SECRET, SECRET
+    if k % 7:
+        return
+    for tag, (kind, _count, _name, _retired, keyword) in DicomDictionary.items():
+        if tag >> 16 in GROUPS and keyword and keyword not in WORKING and keyword not in made:
+            if kind in TEXTS:
+                setattr(made, keyword, SECRET)
+            elif kind in ("DA", "DT"):
+                setattr(made, keyword, BORN)
+    block = made.private_block(0x0009, SECRET, create=True)
+    block.add_new(1, "LO", SECRET)
+
+
+def planted_nifti(folder: Path) -> Path:
+    """A NIfTI whose free texts hold the secret."""
+
+    def change(data: bytes) -> bytes:
+        header = bytearray(data)
+        for at, length in ((14, 18), (148, 80), (228, 24), (328, 16)):
+            header[at : at + length] = SECRET.encode().ljust(length, b"\0")
+        return bytes(header)
+
+    return nifti(change)(folder)
+
+
+def planted_nrrd(folder: Path, **fields: str) -> Path:
+    """An NRRD with the secret in a comment, in its content and in a key of its own."""
+    path = nrrd(**fields)(folder)
+    data = path.read_bytes()
+    text = f"NRRD0004\n# {SECRET}\ncontent: {SECRET}\n{SECRET}:={SECRET}\n".encode()
+    path.write_bytes(text + data[len(b"NRRD0004\n") :])
+    return path
+
+
+def planted_png(folder: Path) -> Path:
+    """A PNG with the secret in a text chunk."""
+    text = PngInfo()
+    text.add_text(SECRET, SECRET)
+    PIL.Image.fromarray(pixels()).save(folder / "a.png", pnginfo=text)
+    return folder / "a.png"
+
+
+def series(folder: Path, change: Callable[[int, Dataset], None] = lambda k, made: None, **options: object) -> Path:
+    """A DICOM series full of the secret."""
+
+    def both(k: int, made: Dataset) -> None:
+        plant(k, made)
+        change(k, made)
+
+    return write_series(folder / "scan", voxels(), step=(0, 0, 2), change=both, **options)  # type: ignore[arg-type]
+
+
+def several(folder: Path) -> Path:
+    write_series(series(folder) / "more", voxels(), change=lambda k, made: setattr(made, "SeriesInstanceUID", "1.2.3"))
+    return folder / "scan"
+
+
+def truncated(folder: Path) -> Path:
+    file = series(folder) / "IM0003"
+    file.write_bytes(file.read_bytes()[:-900])
+    return folder / "scan"
+
+
+def garbled(folder: Path) -> Path:
+    file = series(folder) / "IM0003"
+    data = file.read_bytes()
+    file.write_bytes(data[:400] + os.urandom(1) * 60 + data[460:])
+    return folder / "scan"
+
+
+def radiograph(folder: Path) -> Path:
+    path = write_radiograph(folder / "a.dcm", pixels().astype(np.uint16))
+    made = dcmread(path)
+    plant(0, made)
+    made.save_as(path)
+    return path
+
+
+READABLE = (
+    series,
+    planted_nifti,
+    planted_nrrd,
+    radiograph,
+    planted_png,
+    lambda f: meta(Comment=SECRET, Name=SECRET)(f),
+)
+UNREADABLE = (
+    several, truncated, garbled,
+    lambda f: series(f, drop=(4,)),
+    lambda f: series(f, lambda k, made: setattr(made, "PixelSpacing", [0, 0])),
+    lambda f: series(f, lambda k, made: setattr(made, "ImageOrientationPatient", [1, 1, 1, 1, 1, 1])),
+    lambda f: series(f, lambda k, made: setattr(made, "PhotometricInterpretation", SECRET)),
+    lambda f: planted_nrrd(f, type=SECRET),
+    lambda f: planted_nrrd(f, space_directions=f"({SECRET},0,0) (0,2,0) (0,0,2)"),
+    lambda f: meta(ElementType=SECRET)(f),
+    lambda f: meta(ElementDataFile=f"{SECRET}.raw")(f),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with Reader() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def one_reader(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every verb reads with the same child, which takes a second to start."""
+    for verb in (study, predict):
+        monkeypatch.setattr(verb, "Reader", lambda: contextlib.nullcontext(reader))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learnt nothing."""
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(1)
+    card = replace(toy_card(ModelRecipe()), mean_depth=(0.0,) * 5)
+    save_model(str(folder), build_model(card.model, HAND), card)
+    return folder
+
+
+def everything(folder: Path) -> bytes:
+    """All names and bytes below a folder, Parquet unpacked."""
+    text = b""
+    for path in sorted(folder.rglob("*")):
+        text += str(path.relative_to(folder)).encode()
+        if path.is_file():
+            text += path.read_bytes()
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            text += repr((table.schema.metadata, table.to_pydict())).encode()
+    return text
+
+
+def landmarks(path: Path, folder: Path) -> Path:
+    """A landmark file for the one case at `path`, nothing annotated."""
+    (case,) = name_cases(find_images([path]))
+    write_csv(folder / "marks.csv", [Annotation(case=case, subject="p", points=np.full((5, 3), np.nan))], HAND)
+    return folder / "marks.csv"
+
+
+def both_verbs(path: Path, model: Path, folder: Path, *more: str) -> str:
+    """What study and predict say of a scan; their outputs lie in study/ and predicted/."""
+    said = []
+    for verb, arguments in (
+        (study, ["hand", "--images", path, "--landmarks", landmarks(path, folder), "--out", folder / "study"]),
+        (predict, ["--model", model, "--out", folder / "predicted", path]),
+    ):
+        try:
+            said.append(verb.main([*map(str, arguments), "--side", "left", *more]))
+        except ValueError as error:
+            said.append(str(error))
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("make", READABLE + UNREADABLE)
+def test_no_text_of_a_header_is_repeated(
+    make: Callable[[Path], Path],
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "in").mkdir()
+    path = make(tmp_path / "in")
+    said = both_verbs(path, model, tmp_path)
+    printed = "".join(capfd.readouterr()) + said
+    written = everything(tmp_path / "study") + everything(tmp_path / "predicted")
+    assert (tmp_path / "study" / "manifest.json").exists() is (make in READABLE), said
+    assert not (tmp_path / "mlflow.db").exists()
+    for secret in (SECRET, BORN, "1.2.826.0.1.1"):
+        assert secret not in printed.replace(str(tmp_path), "") and secret.encode() not in written
+
+
+def test_the_secret_is_really_there(tmp_path: Path) -> None:
+    assert everything(series(tmp_path)).count(SECRET.encode()) > 4 * 500
+    assert keyword_for_tag(0x00100010) == "PatientName"
+
+
+def test_renamed_cases_are_numbers_everywhere(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / SECRET).mkdir()
+    path = series(tmp_path / SECRET).rename(tmp_path / SECRET / f"{SECRET} Anna")
+    said = both_verbs(path, model, tmp_path, "--rename")
+    printed = "".join(capfd.readouterr()) + said
+    assert SECRET not in printed
+    assert SECRET.encode() not in everything(tmp_path / "study") + everything(tmp_path / "predicted")
+    samples = read_samples(str(tmp_path / "study"), HAND)
+    assert samples.case == ("case-0001",) and samples.subject == ("subject-0001",)
+    assert (tmp_path / "predicted" / "case-0001.mrk.json").exists()
+
+
+def test_subjects_of_dicom_cases_are_keyed_hashes(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = series(tmp_path / "in", lambda k, made: setattr(made, "PatientID", SECRET))
+    arguments = ["hand", "--side", "left", "--images", path, "--landmarks", landmarks(path, tmp_path)]
+    found = []
+    for out, key in (("a", "key"), ("b", "key"), ("c", "other")):
+        study.main([*map(str, arguments), "--out", str(tmp_path / out), "--subject-key", str(tmp_path / key)])
+        assert stat.S_IMODE((tmp_path / key).stat().st_mode) == 0o600
+        found.append(read_samples(str(tmp_path / out), HAND).subject)
+        assert SECRET.encode() not in everything(tmp_path / out)
+        assert (tmp_path / key).read_bytes() not in everything(tmp_path / out)
+    assert found[0] == found[1] != found[2] and len(found[0][0]) == 16
+    (tmp_path / "key").chmod(0o640)
+    with pytest.raises(ValueError, match="chmod 600"):
+        study.main([*map(str, arguments), "--out", str(tmp_path / "d"), "--subject-key", str(tmp_path / "key")])
+
+
+def test_subjects_and_attributes_come_from_a_table(tmp_path: Path) -> None:
+    path = planted_png(tmp_path)
+    (tmp_path / "s.csv").write_text("case,subject,sex\na,person 7,f\nb,person 8,m\n")
+    arguments = ["hand", "--side", "left", "--images", path, "--landmarks", landmarks(path, tmp_path)]
+    study.main([*map(str, arguments), "--out", str(tmp_path / "out"), "--subjects", str(tmp_path / "s.csv")])
+    assert read_samples(str(tmp_path / "out"), HAND).subject == ("person 7",)
+    assert read_manifest(str(tmp_path / "out")).recipe["attributes"] == {"a": {"sex": "f"}}
+    for text, words in (
+        ("case,sex\na,f\n", "needed: case,subject"),
+        ("case,subject\nb,x\n", "lack 1 cases: a"),
+        ("case,subject\na,x\na,y\n", "row 3 has no case, no subject, or a case that stands above"),
+    ):
+        (tmp_path / "s.csv").write_text(text)
+        with pytest.raises(ValueError, match=words):
+            study.main([*map(str, arguments), "--out", str(tmp_path / "no"), "--subjects", str(tmp_path / "s.csv")])
