@@ -102,10 +102,11 @@ def check_finite(path: Path, header: NiftiHeader) -> None:
     """Raise ValueError, a predicate, for floats that are NaN or infinite: SimpleITK (2.5.7) reads them as 0, tissue."""
     if not header.real:
         return
+    size = header.bits // 8
     with _opened(path) as stream:
         stream.seek(header.data_offset)
         while block := stream.read(BLOCK):
-            if not np.isfinite(np.frombuffer(block[: len(block) // 8 * 8], header.order + header.real)).all():
+            if not np.isfinite(np.frombuffer(block[: len(block) // size * size], header.order + header.real)).all():
                 raise ValueError("holds NaN or infinite values; replace them by that of air")
 
 

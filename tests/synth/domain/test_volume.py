@@ -96,6 +96,17 @@ def test_truncated_compressed_data_is_refused(tmp_path, suffix, keep):
         read(path)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_the_last_voxel_of_an_odd_number_is_looked_at_too(tmp_path, suffix):
+    voxels = np.zeros((3, 3, 3), np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"whole{suffix}"))
+    read(tmp_path / f"whole{suffix}")
+    voxels[-1, -1, -1] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"last{suffix}"))
+    with pytest.raises(ValueError, match="NaN"):
+        read(tmp_path / f"last{suffix}")
+
+
 def test_header_that_claims_too_much_is_refused_before_reading(tmp_path):
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
