@@ -10,6 +10,7 @@ import numpy as np
 from pipelines.figures import Words, mode_name
 from synth.domain.anatomy import VISIBILITY_NAMES, Anatomy
 from synth.domain.audit import told_versions
+from synth.domain.cases import some
 from synth.domain.shards import Manifest, recipe_hash
 from synth.domain.summary import Summary, spread
 from training.provenance import git_commit, versions
@@ -86,10 +87,10 @@ def _contents(card: Card) -> str:
 
 
 def _quarantined(manifest: Manifest) -> str:
-    ids = manifest.quarantined
+    ids = [str(sample_id) for sample_id in manifest.quarantined]
     return (
-        f"{len(ids)} of them (ids {_first(ids)}): Blender failed on them; their rows are empty and without landmarks, "
-        "and left out of all that follows; their parameters stand in `manifest.json`"
+        f"{len(ids)} of them (ids {some(ids, NAMED)}): Blender failed on them; their rows are empty and without "
+        "landmarks, and left out of all that follows; their parameters stand in `manifest.json`"
     )
 
 
@@ -166,12 +167,8 @@ def _rendered(card: Card) -> str:
     """What the shards say of the versions that rendered them."""
     if card.manifest.kind == "study":
         return ""
-    mixed = f", with others {_first(card.mixed)}" if card.mixed else ""
+    mixed = f", with others {some(card.mixed, NAMED)}" if card.mixed else ""
     return f"Rendered with {told_versions(card.summary.versions)}{mixed}. "
-
-
-def _first(names: Sequence[object]) -> str:
-    return ", ".join(map(str, names[:NAMED])) + (", …" if len(names) > NAMED else "")
 
 
 def _on_one_line(numbers: re.Match[str]) -> str:

@@ -72,13 +72,17 @@ def main(argv: Sequence[str]) -> str:
         "settings": dataclasses.asdict(settings),
         **record(cases),
         "attributes": attributes,
-        # phantoms.py leaves its record beside images/: a report must say that these are no patients
-        "virtual": any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs),
+        "virtual": are_virtual(pairs),
     }
     store(cases, samples, anatomy, recipe, given.out)
     return (
         f"{given.out}: {len(cases)} {anatomy.name} cases of {len({c.subject for c in cases})} subjects; see cases.png"
     )
+
+
+def are_virtual(pairs: Sequence[tuple[Path, Annotation]]) -> bool:
+    """Whether any scans are phantoms.py's, which leaves its record beside images/: these are no patients."""
+    return any((path.parent.parent / "phantoms.json").is_file() for path, _ in pairs)
 
 
 def record(cases: Sequence[ImportedCase]) -> dict[str, object]:

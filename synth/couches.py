@@ -14,8 +14,9 @@ from scipy import ndimage
 from synth.domain.patch import Matrix
 
 AIR_HU = -1000.0
-Couch = Literal["none", "empty", "plates", "cradle", "mattress", "head_rest", "blanket", "any"]
-KINDS: tuple[Couch, ...] = ("plates", "cradle", "mattress", "head_rest", "blanket")  # what "any" is drawn from
+# "none": no room for one either; "empty": the same scan as on a couch, without it; "any": one of KINDS for each case
+CouchKind = Literal["none", "empty", "plates", "cradle", "mattress", "head_rest", "blanket", "any"]
+KINDS: tuple[CouchKind, ...] = ("plates", "cradle", "mattress", "head_rest", "blanket")  # what "any" is drawn from
 ROOM_MM = 75.0  # behind the patient, for the lowest of them
 
 Plane = NDArray[np.float64]
@@ -58,6 +59,11 @@ class Scene:
         """Fill where `distance` (y, x) is negative."""
         self._add(distance, hu, slices)
 
+    def layer(self, top: NDArray[Any], bottom: float, hu: float) -> None:
+        """Fill from y = top (z, x) mm down to y = bottom; nowhere where top is not finite."""
+        for part, level in zip(self.values, top, strict=True):
+            self._put(part, np.maximum(level - self.y[:, None], self.y[:, None] - bottom), hu)
+
     def sheet(self, depth: NDArray[Any], thickness: float, hu: float) -> None:
         """Add a sheet that lies at y = depth (z, x) mm; none where it is not finite."""
         for part, level in zip(self.values, depth, strict=True):
@@ -75,7 +81,7 @@ def furnish(
     values: NDArray[np.float32],
     mask: NDArray[np.bool_],
     affine: Matrix,
-    kind: Couch,
+    kind: CouchKind,
     head: Plane,
     rng: np.random.Generator,
 ) -> None:
@@ -130,8 +136,7 @@ def _mattress(scene: Scene, back: float, rng: np.random.Generator) -> float:
     pressed = ndimage.gaussian_filter(np.maximum(scene.backs(), level), 1.5)
     top = np.maximum(np.maximum(pressed, scene.backs()), level)
     top[:, np.abs(scene.x - scene.middle) > half] = np.inf
-    for part, depth in zip(scene.values, top, strict=True):
-        scene._put(part, np.maximum(depth - scene.y[:, None], scene.y[:, None] - back - thick), -920.0)
+    scene.layer(top, back + thick, -920.0)
     scene.sheet(top + 1, rng.uniform(0.8, 1.6), -150.0)
     return back + thick
 

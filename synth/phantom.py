@@ -15,7 +15,7 @@ from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
 from synth.body.surface import surface_of
-from synth.couches import ROOM_MM, Couch
+from synth.couches import ROOM_MM, CouchKind
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.projection import Volume
 from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
@@ -53,7 +53,7 @@ class PhantomRecipe:
     spacing_mm: tuple[float, float, float] = (0.8, 1.0, 0.8)
     blur_voxels: float = 0.6
     noise: float = 25.0
-    couch: Couch = "none"
+    couch: CouchKind = "none"
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.couches import AIR_HU, Couch, furnish
+from synth.couches import AIR_HU, CouchKind, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
 
@@ -119,7 +119,7 @@ def ct_volume(
     noise_hu: float,
     blur: float,
     rng: np.random.Generator,
-    couch: Couch = "none",
+    couch: CouchKind = "none",
     head: NDArray[np.float64] | None = None,
 ) -> Volume:
     """A CT-like int16 volume in HU: air -1000, tissue 40, edges of `blur` voxels, noise, and a couch.

@@ -20,7 +20,7 @@ CT_THRESHOLD_HU = -400.0
 COUCH_CLEARANCE_MM = 6.0  # what lies this far before the couch is no couch, however thin
 SPECK = 2e-4  # holes below this share of the silhouette (half a patch pixel) are noise; larger ones are anatomy
 
-Couch = Literal["none", "accumulate", "fit"]
+CouchRemoval = Literal["none", "accumulate", "fit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ def is_ct(volume: Volume) -> bool:
 
 
 def project(
-    volume: Volume, *, threshold: float | None = None, couch: Couch = "none", couch_mm: float = 12.0
+    volume: Volume, *, threshold: float | None = None, couch: CouchRemoval = "none", couch_mm: float = 12.0
 ) -> Projection:
     """The anterior projection of a volume: its largest connected body, in square pixels of the finer in-plane spacing.
 
@@ -131,27 +131,39 @@ def project(
     Source: Riegler et al. 2015, section 3. Differs: thin columns that lie well before the couch stay; they are fingers.
     """
     level = air_threshold(volume) if threshold is None else threshold
-    sx, sy, sz = volume.spacing_mm
+    depth_step = volume.spacing_mm[1]
     tissue = Tissue(voxels=volume.voxels, level=level)
     if couch == "fit":
         tissue = without_couch(tissue, volume.spacing_mm)
     surface, thickness = _columns(tissue)
-    surface, thickness = surface[::-1] * sy, thickness[::-1] * np.float32(sy)
+    surface, thickness = surface[::-1] * depth_step, thickness[::-1] * np.float32(depth_step)
     mask = _before_couch(surface, thickness, couch_mm) if couch == "accumulate" else thickness > 0
     body = largest_component(mask)
     nearest = float(surface[body & (thickness > 0)].min()) - ZERO_PLANE_MM
     known = body & (thickness > 0)
     depth = fill_nearest(np.where(known, surface - nearest, 0), known, body)
-    thickness = fill_nearest(thickness, known, body)
+    return _squared(volume, body, depth, fill_nearest(thickness, known, body), nearest, level)
 
+
+def _squared(
+    volume: Volume,
+    body: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    thickness: NDArray[np.float32],
+    nearest: float,
+    level: float,
+) -> Projection:
+    """The projection of a body (z, x), in rows from the top of the volume, in square pixels; nearest: y (mm) of the
+    depth's zero plane from the first voxel."""
+    sx, _, sz = volume.spacing_mm
     pixel = min(sx, sz)
-    size = int(np.ceil(sz * len(mask) / pixel - 1e-6)), int(np.ceil(sx * mask.shape[1] / pixel - 1e-6))
+    size = int(np.ceil(sz * len(body) / pixel - 1e-6)), int(np.ceil(sx * body.shape[1] / pixel - 1e-6))
     to_source = np.array([[pixel / sx, 0, 0], [0, pixel / sz, 0]])
     square = sample_mask(body, to_source, size)
     depth, thickness = (sample_nearest(image, to_source, size) for image in (depth, thickness))
     known = square & (depth > 0)
     ox, oy, oz = volume.index_to_patient[:, 3]
-    top = oz + (len(mask) - 0.5) * sz
+    top = oz + (len(body) - 0.5) * sz
     to_patient = np.array([[pixel, 0, 0, ox - 0.5 * sx], [0, 0, 1, oy + nearest], [0, -pixel, 0, top]])
     return Projection(
         silhouette=square,

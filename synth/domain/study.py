@@ -24,7 +24,7 @@ from synth.domain.patch import (
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
 from synth.domain.posture import Up
-from synth.domain.projection import Couch, Image, Projection, Volume, fill_nearest, is_ct, outline, project
+from synth.domain.projection import CouchRemoval, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.single import check_single
 from synth.domain.turn import Direction, turn_matrix, turned
@@ -49,7 +49,7 @@ class ImportSettings:
     spacing_mm: float | None = None
     series: str | None = None
     up: Up | None = None
-    couch: Couch | Literal["auto"] = "auto"
+    couch: CouchRemoval | Literal["auto"] = "auto"
     couch_mm: float = 12.0
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from synth.couches import KINDS as COUCHES
 from synth.domain.anatomy import anatomy_named
 from synth.domain.couch import Mask
 from synth.domain.patch import Crop, apply_affine, invert_affine, silhouette_box
-from synth.domain.projection import Couch, Projection, project
+from synth.domain.projection import CouchRemoval, Projection, project
 from synth.phantom import Patient, PhantomRecipe, body_phantoms, make_patient, scan
 from synth.template import Template, load_template
 from tests.benchmarks.surroundings import surroundings
@@ -68,7 +68,7 @@ def _touches(mask: Mask) -> bool:
 
 
 def case(
-    recipe: PhantomRecipe, template: Template, seed: int, index: int, mode: Couch
+    recipe: PhantomRecipe, template: Template, seed: int, index: int, mode: CouchRemoval
 ) -> tuple[dict[str, dict[str, float]], list[NDArray[np.uint8]]]:
     """(figures by kind of couch, pictures: 1 lost, 2 left over, 3 both) of one patient."""
     patient = make_patient(recipe, template, seed, index)

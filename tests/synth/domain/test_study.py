@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from synth.domain.anatomy import BODY, HAND, INSIDE, OUTLINE, OUTSIDE
-from synth.domain.cases import find_images, match
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import Crop, apply_affine
 from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
@@ -14,7 +13,6 @@ from synth.domain.schema import unpack_silhouettes
 from synth.domain.study import ImportSettings, assemble, import_case, patch_landmarks, prepare
 from synth.domain.turn import turn_matrix, turned
 from synth.domain.volume import read, write_image, write_volume
-from tests.dicoms import write_radiograph
 
 LEFT = ImportSettings(side="left")
 
@@ -241,44 +239,6 @@ def test_an_image_takes_no_z(tmp_path):
         import_case(
             read(tmp_path / "a.png"), Annotation(case="a", subject="a", points=np.full((5, 3), 8.0)), HAND, Crop(), LEFT
         )
-
-
-def annotation(case):
-    return Annotation(case=case, subject=case, points=np.zeros((5, 3)))
-
-
-def test_cases_are_matched_by_name_and_sorted(tmp_path):
-    paths = [tmp_path / name for name in ("b.nii.gz", "a.mha")]
-    pairs = match(paths, {name: annotation(name) for name in "ab"})
-    assert [path.name for path, _ in pairs] == ["a.mha", "b.nii.gz"]
-    assert [item.case for _, item in pairs] == ["a", "b"]
-
-
-def test_cases_that_collide_or_stand_alone_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"'a' is the name of both .*a\.png and .*a\.nii\.gz"):
-        match([tmp_path / "a.png", tmp_path / "a.nii.gz"], {"a": annotation("a")})
-    with pytest.raises(ValueError, match="no landmarks for 1 images: b"):
-        match([tmp_path / "a.png", tmp_path / "b.png"], {"a": annotation("a")})
-    with pytest.raises(ValueError, match="no image for 1 cases with landmarks: c"):
-        match([tmp_path / "a.png"], {"a": annotation("a"), "c": annotation("c")})
-
-
-def test_a_folder_stands_for_its_images(tmp_path):
-    for name in ("b.png", "a.nii.gz", ".hidden.png", "notes.txt"):
-        (tmp_path / name).touch()
-    assert [p.name for p in find_images([tmp_path])] == ["a.nii.gz", "b.png"]
-    with pytest.raises(ValueError, match="does not exist"):
-        find_images([tmp_path / "none"])
-    write_radiograph(tmp_path / "slice", np.zeros((4, 4), np.uint16))
-    with pytest.raises(ValueError, match=r"holds images \(a\.nii\.gz\) beside DICOM files \(slice\)"):
-        find_images([tmp_path])
-
-
-@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[2J.png", "a\u202egnp.png", "a\udcff.png", " .png"])
-def test_names_that_would_disturb_a_terminal_or_a_table_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="rename it") as caught:
-        match([tmp_path / name], {})
-    assert str(caught.value).isprintable()
 
 
 def test_study_rows_keep_order_maps_and_names(tmp_path):
