@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from synth.domain.columns import columns_of
 from synth.domain.patch import Matrix, sample_mask, sample_nearest
-from synth.domain.tissue import Tissue, without_couch
+from synth.domain.tissue import find_tissue
 
 ZERO_PLANE_MM = 10.0  # the depth's zero plane lies this far before the nearest surface, so that 0 stays "nothing"
 CT_AIR_HU = -500.0  # a volume that holds values below this is CT in HU
@@ -117,7 +118,7 @@ def air_threshold(volume: Volume) -> float:
 
 def is_ct(volume: Volume) -> bool:
     """Whether its values are HU: only they go so far below zero."""
-    return float(volume.voxels.min()) < CT_AIR_HU
+    return any(float(part.min()) < CT_AIR_HU for part in volume.voxels)  # the first slice of a CT tells
 
 
 def project(
@@ -132,10 +133,8 @@ def project(
     """
     level = air_threshold(volume) if threshold is None else threshold
     depth_step = volume.spacing_mm[1]
-    tissue = Tissue(voxels=volume.voxels, level=level)
-    if couch == "fit":
-        tissue = without_couch(tissue, volume.spacing_mm)
-    surface, thickness = _columns(tissue)
+    tissue = find_tissue(volume.voxels, level, volume.spacing_mm, couch == "fit")
+    surface, thickness = columns_of(tissue, volume.voxels, level)
     surface, thickness = surface[::-1] * depth_step, thickness[::-1] * np.float32(depth_step)
     mask = _before_couch(surface, thickness, couch_mm) if couch == "accumulate" else thickness > 0
     body = largest_component(mask)
@@ -222,31 +221,6 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     speck[edge] = False
     speck[0] = False
     return np.asarray(body | speck[holes])
-
-
-def _columns(tissue: Tissue) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """(surface, thickness) (z, x) in voxels along y: index of the first crossing, interpolated; count of tissue."""
-    voxels, level = tissue.voxels, tissue.level
-    count, depth, width = voxels.shape
-    surface = np.zeros((count, width))
-    thickness = np.zeros((count, width), np.float32)
-    columns = np.arange(width)
-    left = np.arange(depth, 0, -1, dtype=np.uint16)[
-        :, None
-    ]  # voxels from here to the back; max() beats argmax() 2.5 times
-    for k, above in enumerate(tissue):
-        part = voxels[k]
-        thickness[k] = np.add.reduce(above.view(np.uint8), 0, dtype=np.uint16)
-        first = depth - np.max(above * left, 0).astype(np.intp)
-        hit = (first > 0) & (first < depth)
-        first = np.minimum(first, depth - 1)
-        before = np.maximum(first - 1, 0)
-        inner = part[first, columns].astype(np.float64)
-        outer = part[before, columns].astype(np.float64)
-        hit &= outer <= level  # else what was cut out lies before it
-        step = np.divide(level - outer, inner - outer, out=np.full(width, 0.5), where=hit)
-        surface[k] = np.where(hit, before + step, first - 0.5)
-    return surface, thickness
 
 
 def _before_couch(surface: NDArray[np.float64], thickness: NDArray[np.float32], couch_mm: float) -> NDArray[np.bool_]:
