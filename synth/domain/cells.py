@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-ACROSS = 128  # cells across a volume: 4 mm in the CT of a body, one voxel in the MR of a hand
+CELL_MM = 4.0  # edge of a cell, in a body;
+ACROSS = 128  # at least so many cells across a volume: in the MR of a hand a cell is a voxel
 LEAK = 0.5  # air that a slice encloses is outside where more than this share of its section opens to the slices beside
 
 Mask = NDArray[np.bool_]
@@ -48,15 +49,20 @@ class Grid:
 
 def grid_over(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Grid:
     """The grid of cells for a volume of (Z, Y, X) voxels of (x, y, z) mm."""
-    edge = shape[2] * spacing_mm[0] / ACROSS
+    edge = min(CELL_MM, shape[2] * spacing_mm[0] / ACROSS)
     x, y, z = (max(1, round(edge / s)) for s in spacing_mm)
     return Grid(steps=(z, y, x), shape=shape)
 
 
 def largest_piece(cells: Mask) -> Mask:
     """The largest piece of a mask (Z', Y', X'), joined through faces."""
-    labels, count = ndimage.label(cells)
-    return cells if count < 2 else np.asarray(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+    box = _box(cells)
+    labels, count = ndimage.label(cells[box])
+    if count < 2:
+        return cells
+    piece = np.zeros_like(cells)
+    piece[box] = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    return piece
 
 
 def outside_air(occupied: Mask) -> Mask:
@@ -66,16 +72,17 @@ def outside_air(occupied: Mask) -> Mask:
     cells are closed. What a slice encloses is air between limbs all the same where most of its section opens to the air
     outside in the slices before or behind.
     """
-    empty = grown(~grown(occupied, (0, 1, 1)), (0, 1, 1))
+    outside = np.ones_like(occupied)
+    box = _box(occupied)
+    around = np.pad(occupied[box], ((0, 0), (2, 2), (2, 2)))  # room for what is closed
+    empty = grown(~grown(around, (0, 1, 1)), (0, 1, 1))
     labels, count = ndimage.label(empty, IN_SLICE)
-    outside = np.zeros(count + 1, bool)
+    free = np.zeros(count + 1, bool)
     for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
-        outside[edge.ravel()] = True
-    outside[0] = False
-    open_air = outside[labels]
+        free[edge.ravel()] = True
+    free[0] = False
+    open_air = free[labels]
     enclosed, count = ndimage.label(empty & ~open_air)
-    if count == 0:
-        return np.asarray(open_air)
     leaks = np.zeros(count + 1, np.intp)
     for own, beside in ((enclosed[1:], open_air[:-1]), (enclosed[:-1], open_air[1:])):
         leaks += np.bincount(own[beside], minlength=count + 1)
@@ -83,7 +90,17 @@ def outside_air(occupied: Mask) -> Mask:
     lengths = np.array([1, *(part[0].stop - part[0].start for part in ndimage.find_objects(enclosed))])
     leaking = leaks > LEAK * sizes / lengths
     leaking[0] = False
-    return np.asarray(open_air | leaking[enclosed])
+    outside[box] = (open_air | leaking[enclosed])[:, 2:-2, 2:-2]
+    return outside
+
+
+def _box(cells: Mask) -> tuple[slice, ...]:
+    """The box of what is set; all where nothing is."""
+    slices = []
+    for axis in range(cells.ndim):
+        found = np.flatnonzero(cells.any(tuple(a for a in range(cells.ndim) if a != axis)))
+        slices.append(slice(found[0], found[-1] + 1) if found.size else slice(None))
+    return tuple(slices)
 
 
 def grown(mask: Mask, by: tuple[int, ...]) -> Mask:

@@ -18,12 +18,12 @@ BLOCK_MM, BLOCKS = 20.0, 7  # slices are counted in blocks; a window is so many 
 ALIKE = 0.9  # share of a window's slices in which a wall is seen;
 STEADY = 0.2  # more than this in all windows of a long scan: a wall so faint that noise breaks it up
 THIN_MM = 20.0  # walls are thinner, limbs that lie along z are thicker
+HOLLOW_MM = 80.0  # a couch is less high; what is hollow over more is a chest, and no wall
 BRIDGE_MM = 6.0  # a wall may be broken by twice this where voxels hold too little of it
 LONG_MM = 25.0  # a wall's cross-section is longer than this;
 LONG_IN_SHORT_MM = 120.0  # than this in a scan shorter than a window: there, a hand's fingers are as alike as a couch
 EDGE = 3  # voxels within which a wall's back ends in nearly every slice; skin does not keep its place as well
 COMMON = 0.25  # what is couch in this share of all windows is so everywhere: under the trunk, too
-ROUND = ((1.0, 0.38), (0.92, 0.7), (0.7, 0.92), (0.38, 1.0))  # half sides of boxes that make up a disc of radius 1
 
 Spacing = tuple[float, float]
 
@@ -68,12 +68,23 @@ def find_couch(above: Mask, spacing_mm: tuple[float, float, float]) -> Couch:
     if len(windows) > 2 * BLOCKS:
         faint = _thin(np.min(shares, axis=0) > STEADY, (sy, sx))
     long_mm = LONG_MM if len(above) * sz >= BLOCK_MM * BLOCKS else LONG_IN_SHORT_MM
-    own = np.stack([_walls(share, faint, (sy, sx), long_mm) for share in shares])
+    own = _lasting(np.stack([_walls(share, faint, (sy, sx), long_mm) for share in shares]))
     common = own.mean(0) >= COMMON
     for whole, part in zip(walls, own, strict=True):
         whole[box] = part | common
         whole[:] = grown(whole, (1, 1))
     return Couch(walls=walls, block=block, places=places)
+
+
+def _lasting(walls: Mask) -> Mask:
+    """The walls (W, Y, X) that are seen in two windows in a row; a hand in line with its forearm may fill one."""
+    if len(walls) == 1:
+        return walls
+    near = grown(walls, (0, 1, 1))
+    beside = np.zeros_like(walls)
+    beside[1:] = near[:-1]
+    beside[:-1] |= near[1:]
+    return walls & beside
 
 
 def _counted(above: Mask, places: NDArray[np.intp], block: int) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
@@ -88,18 +99,18 @@ def _counted(above: Mask, places: NDArray[np.intp], block: int) -> tuple[NDArray
 
 
 def _box(seen: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """The rows and columns that hold anything, of (B, Y, X)."""
+    """The rows and columns that hold anything, and a column of air at each side where there is one, of (B, Y, X)."""
     anything = seen.any(0)
     rows, cols = (np.flatnonzero(anything.any(axis)) for axis in (1, 0))
     if rows.size == 0:
         return slice(0, 1), slice(0, 1)
-    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    return slice(rows[0], rows[-1] + 1), slice(max(0, cols[0] - 1), cols[-1] + 2)
 
 
 def _walls(share: NDArray[np.float32], faint: Mask, spacing: Spacing, long_mm: float) -> Mask:
     """(Y, X) bool: the couch in a window: faint walls, and others by the share of slices in which a place is tissue."""
     alike = share >= ALIKE
-    thin = _thin(alike, spacing) | faint
+    thin = alike & _thin(alike | _chest(share >= 0.5, spacing), spacing) | faint
     rows, cols = (int(np.ceil(BRIDGE_MM / s)) for s in spacing)
     labels, count = ndimage.label(grown(thin, (rows, cols)), np.ones((3, 3)))
     labels *= thin
@@ -122,6 +133,19 @@ def _walls(share: NDArray[np.float32], faint: Mask, spacing: Spacing, long_mm: f
     return walls
 
 
+def _chest(mask: Mask, spacing: Spacing) -> Mask:
+    """The large hollows of a mask, and of the mask what is around them as far as walls are thin."""
+    labels, _ = ndimage.label(~mask)
+    hollow = np.zeros_like(mask)
+    for number, (down, across) in enumerate(ndimage.find_objects(labels), 1):
+        inside = down.start > 0 and across.start > 0 and down.stop < len(mask) and across.stop < mask.shape[1]
+        if inside and (down.stop - down.start) * spacing[0] > HOLLOW_MM:
+            hollow[down, across] |= labels[down, across] == number
+    if not hollow.any():
+        return hollow
+    return hollow | mask & grown(hollow, tuple(int(np.ceil(THIN_MM / s)) for s in spacing))
+
+
 def _thin(mask: Mask, spacing: Spacing) -> Mask:
     """The mask's thin parts, but not the corners of its thick ones."""
     thick = _opened(mask, THIN_MM / 2, spacing)
@@ -132,11 +156,18 @@ def _opened(mask: Mask, radius_mm: float, spacing: Spacing) -> Mask:
     """The mask without what no disc of this radius fits into; it goes on beyond the sides, not before or behind."""
     width = [int(np.ceil(radius_mm / s)) + 1 for s in spacing]
     padded = np.pad(np.pad(mask, [(0, 0), (width[1], width[1])], mode="edge"), [(width[0], width[0]), (0, 0)])
-    sides = [tuple(round(radius_mm * part / s) for part, s in zip(box, spacing, strict=True)) for box in ROUND]
+    boxes = _boxes_of_disc(radius_mm, spacing)
     inner = np.ones_like(padded)
-    for rows, cols in sides:
-        inner &= ~grown(~padded, (rows, cols))
+    for box in boxes:
+        inner &= ~grown(~padded, box)
     opened = np.zeros_like(padded)
-    for rows, cols in sides:
-        opened |= grown(inner, (rows, cols))
+    for box in boxes:
+        opened |= grown(inner, box)
     return opened[width[0] : -width[0], width[1] : -width[1]]
+
+
+def _boxes_of_disc(radius_mm: float, spacing: Spacing) -> list[tuple[int, int]]:
+    """(rows, cols) to each side of boxes that together make up a disc."""
+    rows = range(int(radius_mm / spacing[0]) + 1)
+    widest = {int(np.sqrt(radius_mm**2 - (row * spacing[0]) ** 2) / spacing[1]): row for row in rows}
+    return [(row, cols) for cols, row in widest.items()]

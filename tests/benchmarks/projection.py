@@ -45,7 +45,7 @@ METHODS = (*FILES, "floor", "bare", "none", "fit")
 def make_body(slices: int) -> Volume:
     """A virtual patient on a couch in (slices, 512, 512) int16: a coarse scan, interpolated, with noise of its own."""
     recipe, template = replace(body_phantoms(), couch="plates", noise=0.0), load_template("body")
-    coarse = scan(recipe, template, make_patient(recipe, template, 3, 0), 3, 0)
+    coarse = scan(recipe, template, make_patient(recipe, template, 3, 6), 3, 6)  # 594 mm wide
     depth, _, width = coarse.voxels.shape
     step = width / WIDTH  # in coarse voxels
     grid = np.meshgrid(np.arange(WIDTH) * step, np.arange(WIDTH) * step, indexing="ij")
