@@ -4,7 +4,7 @@ The view is anterior for both anatomies: x = +L, y = -S, depth = +P. In a hand v
 anterior, and the fingers point to S.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.columns import columns_of
+from synth.domain.padding import observed_columns
 from synth.domain.patch import Matrix, sample_mask, sample_nearest
 from synth.domain.tissue import find_tissue
 
@@ -77,6 +78,7 @@ class Projection:
     to_viewer: (3, 4) the same points -> the position that 3D Slicer shows; differs for 2D images alone
     pixel_mm: (x, y) size of a source pixel, None where unknown
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
+    observed: (H, W) bool, which pixels the image tells anything of; None = all of it
     """
 
     silhouette: NDArray[np.bool_]
@@ -87,6 +89,7 @@ class Projection:
     pixel_mm: tuple[float, float] | None
     threshold: float
     bright: bool = True
+    observed: NDArray[np.bool_] | None = None
 
 
 def otsu(values: NDArray[np.generic], bins: int = 512) -> float:
@@ -141,7 +144,9 @@ def project(
     nearest = float(surface[body & (thickness > 0)].min()) - ZERO_PLANE_MM
     known = body & (thickness > 0)
     depth = fill_nearest(np.where(known, surface - nearest, 0), known, body)
-    return _squared(volume, body, depth, fill_nearest(thickness, known, body), nearest, level)
+    seen = observed_columns(volume.voxels, tissue.grid, tissue.body) if is_ct(volume) else None
+    view = _squared(volume, body, depth, fill_nearest(thickness, known, body), nearest, level)
+    return view if seen is None else replace(view, observed=view.silhouette | _square(seen[::-1], volume))
 
 
 def _squared(
@@ -155,9 +160,7 @@ def _squared(
     """The projection of a body (z, x), in rows from the top of the volume, in square pixels; nearest: y (mm) of the
     depth's zero plane from the first voxel."""
     sx, _, sz = volume.spacing_mm
-    pixel = min(sx, sz)
-    size = int(np.ceil(sz * len(body) / pixel - 1e-6)), int(np.ceil(sx * body.shape[1] / pixel - 1e-6))
-    to_source = np.array([[pixel / sx, 0, 0], [0, pixel / sz, 0]])
+    pixel, to_source, size = _square_grid(volume)
     square = sample_mask(body, to_source, size)
     depth, thickness = (sample_nearest(image, to_source, size) for image in (depth, thickness))
     known = square & (depth > 0)
@@ -203,6 +206,21 @@ def outline(image: Image, *, threshold: float | None = None) -> Projection:
         threshold=level,
         bright=bright,
     )
+
+
+def _square_grid(volume: Volume) -> tuple[float, Matrix, tuple[int, int]]:
+    """(edge of a square pixel in mm, (2, 3) square px -> (x, z) voxels, (height, width) in square px)."""
+    sx, _, sz = volume.spacing_mm
+    pixel = min(sx, sz)
+    count, _, width = volume.voxels.shape
+    size = int(np.ceil(sz * count / pixel - 1e-6)), int(np.ceil(sx * width / pixel - 1e-6))
+    return pixel, np.array([[pixel / sx, 0, 0], [0, pixel / sz, 0]]), size
+
+
+def _square(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
+    """A mask (z, x), in rows from the top of the volume, in square pixels."""
+    _, to_source, size = _square_grid(volume)
+    return np.asarray(sample_nearest(mask.astype(np.float32), to_source, size) > 0)
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

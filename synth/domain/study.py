@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
 from synth.domain.landmarks import Annotation
+from synth.domain.padding import unseen_sides
 from synth.domain.patch import (
     Crop,
     Matrix,
@@ -148,10 +149,13 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     height, width = view.silhouette.shape
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
+    observed = observed_pixels(to_source, (height, width), anatomy.size)
+    if view.observed is not None:
+        observed &= (sample_nearest(view.observed.astype(np.float32), to_source, anatomy.size) > 0) | silhouette
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
-        observed=observed_pixels(to_source, (height, width), anatomy.size),
+        observed=observed,
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
@@ -286,4 +290,6 @@ def _silhouette_notes(view: Projection) -> tuple[str, ...]:
     sides = {"top": mask[0], "bottom": mask[-1], "left": mask[:, 0], "right": mask[:, -1]}
     if cut := [name for name, edge in sides.items() if edge.any()]:
         notes.append(f"cut off at the {', '.join(cut)} of the image")
+    if view.observed is not None and not view.observed.all():
+        notes.append(f"cut off at the {', '.join(unseen_sides(view.observed, mask))} by the field of view")
     return tuple(notes)
