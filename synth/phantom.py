@@ -4,12 +4,13 @@ A phantom differs from a rendering in every step: other ranges of shape and pose
 partial volume, noise, and for CT a couch. Its random stream is its own (TAG), never the renderer's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.acquisition import Acquisition, turn_bones, turn_joints, turn_points
 from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
@@ -19,6 +20,7 @@ from synth.bones import Bone, bones_along
 from synth.compartments import Insides, label_voxels
 from synth.couches import ROOM_MM, CouchKind
 from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.patch import Matrix
 from synth.domain.projection import Volume
 from synth.figure import BodyRange, HandRange, RenderRecipe, joint_names, sample_figure, sample_person
 from synth.hand.pose import HandPose
@@ -29,7 +31,7 @@ from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
-SUBJECT, CASE, SCAN = range(3)  # fourth word: what the stream draws
+SUBJECT, CASE, SCAN, EXPORT = range(4)  # fourth word: what the stream draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class PhantomRecipe:
     spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
     modality: "ct" or "mr"; couch: what a CT patient lies on, see couches.py, "any" draws it for each case
     insides: what is inside a CT patient, see compartments.py; None: one value throughout
+    acquisition: how cases are exported
     """
 
     anatomy: str
@@ -58,6 +61,7 @@ class PhantomRecipe:
     noise: float = 25.0
     couch: CouchKind = "none"
     insides: Insides | None = None
+    acquisition: Acquisition = Acquisition()
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose
@@ -162,6 +166,17 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
         joints=joints,
         bones=bones_along(joints),
         attributes={name: round(person[name], 4) for name in PHENOTYPES},
+    )
+
+
+def turned(patient: Patient, rotation: Matrix) -> Patient:
+    """The patient in the axes of a scanner that is turned by `rotation` (3, 3) about the patient's origin."""
+    return replace(
+        patient,
+        vertices=turn_points(patient.vertices, rotation),
+        landmarks=turn_points(patient.landmarks, rotation),
+        joints=turn_joints(patient.joints, rotation),
+        bones=turn_bones(patient.bones, rotation),
     )
 
 
