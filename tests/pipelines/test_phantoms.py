@@ -78,7 +78,11 @@ def test_dicom_folders_are_finished_and_read_like_the_volumes_they_hold(tmp_path
         ["hand", "--side", "left", "--images", *map(str, folders), "--landmarks", str(out / "landmarks.csv"),
          "--out", str(tmp_path / "s")]
     )  # fmt: skip
-    assert len(read_samples(str(tmp_path / "s"), HAND, depth=True).case) == 4
+    samples = read_samples(str(tmp_path / "s"), HAND, depth=True)
+    assert len(samples.case) == 4
+    for patch, points in zip(unpack_silhouettes(samples.packed, HAND.size), samples.landmarks, strict=True):
+        away = ndimage.distance_transform_edt(~patch)  # labels are turned as the volumes are
+        assert away[tuple(np.clip(points[:, [1, 0]].astype(int), 0, 95).T)].max() <= 2
 
 
 @pytest.mark.slow
