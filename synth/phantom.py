@@ -4,21 +4,25 @@ A phantom differs from a rendering in every step: other ranges of shape and pose
 partial volume, noise, and for CT a couch. Its random stream is its own (TAG), never the renderer's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.acquisition import Acquisition, turn_bones, turn_joints, turn_points
 from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
 from synth.body.surface import surface_of
+from synth.bones import Bone, bones_along
+from synth.compartments import Insides, label_voxels
 from synth.couches import ROOM_MM, CouchKind
 from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.patch import Matrix
 from synth.domain.projection import Volume
-from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
+from synth.figure import BodyRange, HandRange, RenderRecipe, joint_names, sample_figure, sample_person
 from synth.hand.pose import HandPose
 from synth.hand.shape import HandShape
 from synth.mesh import PHENOTYPES
@@ -27,7 +31,7 @@ from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
-SUBJECT, CASE, SCAN = range(3)  # fourth word: what the stream draws
+SUBJECT, CASE, SCAN, EXPORT = range(4)  # fourth word: what the stream draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class PhantomRecipe:
     deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm
     spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
     modality: "ct" or "mr"; couch: what a CT patient lies on, see couches.py, "any" draws it for each case
+    insides: what is inside a CT patient, see compartments.py; None: one value throughout
+    acquisition: how cases are exported
     """
 
     anatomy: str
@@ -54,6 +60,8 @@ class PhantomRecipe:
     blur_voxels: float = 0.6
     noise: float = 25.0
     couch: CouchKind = "none"
+    insides: Insides | None = None
+    acquisition: Acquisition = Acquisition()
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose
@@ -114,6 +122,7 @@ def body_phantoms() -> PhantomRecipe:
         spacing_mm=(3.0, 3.0, 4.0),
         noise=20.0,
         couch="any",
+        insides=Insides(),
     )  # fmt: skip
 
 
@@ -121,13 +130,16 @@ def body_phantoms() -> PhantomRecipe:
 class Patient:
     """A virtual patient before the scan, in patient mm (LPS).
 
-    vertices (V, 3), landmarks (K, 3) float64; attributes: gender and age in the body model's units, 0..1
+    vertices (V, 3), landmarks (K, 3) float64; joints: of the rig, name -> (3,); bones: along them
+    attributes: gender and age in the body model's units, 0..1
     """
 
     case: str
     subject: str
     vertices: NDArray[np.float64]
     landmarks: NDArray[np.float64]
+    joints: dict[str, NDArray[np.float64]]
+    bones: tuple[Bone, ...]
     attributes: dict[str, float]
 
 
@@ -139,16 +151,32 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
     person = sample_person(recipe.figure, template, personal)
     rng = np.random.default_rng([seed, index, TAG, CASE])
     figure = sample_figure(recipe.figure, template, rng, person)
-    vertices, landmarks = (_patient_axes(points, recipe.side) for points in (figure.vertices, figure.landmarks))
     field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, rng)
     place = rng.uniform(-40, 40, 3)
-    vertices, landmarks = field.apply(vertices) + place, field.apply(landmarks) + place
+    vertices, landmarks, at = (
+        field.apply(_patient_axes(points, recipe.side)) + place
+        for points in (figure.vertices, figure.landmarks, figure.joints)
+    )
+    joints = dict(zip(joint_names(template), at, strict=True))
     return Patient(
         case=f"{anatomy.name}-{index:04d}",
         subject=f"subject-{number:04d}",
         vertices=vertices,
         landmarks=_highest(template, landmarks, vertices, anatomy),
+        joints=joints,
+        bones=bones_along(joints),
         attributes={name: round(person[name], 4) for name in PHENOTYPES},
+    )
+
+
+def turned(patient: Patient, rotation: Matrix) -> Patient:
+    """The patient in the axes of a scanner that is turned by `rotation` (3, 3) about the patient's origin."""
+    return replace(
+        patient,
+        vertices=turn_points(patient.vertices, rotation),
+        landmarks=turn_points(patient.landmarks, rotation),
+        joints=turn_joints(patient.joints, rotation),
+        bones=turn_bones(patient.bones, rotation),
     )
 
 
@@ -162,7 +190,10 @@ def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int,
         if recipe.couch != "none":
             skin = patient.vertices[surface_of(template, "head").index]
             head = np.stack([skin.min(0), skin.max(0)])
-        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head)
+        labels = None
+        if recipe.insides is not None:
+            labels = label_voxels(mask, affine, patient.joints, patient.bones, recipe.insides, rng)
+        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head, labels)
     return mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
 
 
