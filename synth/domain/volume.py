@@ -59,11 +59,16 @@ def read(
         raise ValueError(f"image {path} {error}") from error
 
 
-def write_volume(volume: Volume, path: Path) -> None:
-    """Write a volume (NIfTI by its extension); its name appears when it is whole."""
+def write_volume(volume: Volume, path: Path, turn: Matrix | None = None) -> None:
+    """Write a volume (NIfTI by its extension); its name appears when it is whole.
+
+    turn: (3, 3) axes of the volume in the patient as columns, where they are not the patient's own
+    """
     image = sitk.GetImageFromArray(volume.voxels)
     image.SetSpacing(volume.spacing_mm)
-    image.SetOrigin([float(v) for v in volume.index_to_patient[:, 3]])
+    axes = np.eye(3) if turn is None else turn
+    image.SetOrigin([float(v) for v in axes @ volume.index_to_patient[:, 3]])
+    image.SetDirection([float(v) for v in axes.ravel()])
     _write(image, path)
 
 
