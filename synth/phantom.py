@@ -209,10 +209,11 @@ def hand_phantoms() -> PhantomRecipe:
 
 
 def body_phantoms() -> PhantomRecipe:
-    """CT volumes of supine bodies on a couch; wider masses and poses than are rendered."""
+    """CT volumes of supine bodies on a couch, 14 women and 6 men; wider masses and poses than are rendered."""
     return PhantomRecipe(
         anatomy="body",
         count=20,
+        female=0.7,
         body=BodyRange(
             shape=AdultShape(age=(20.0, 88.0), usual_bmi=(26.0, 0.25), any_bmi=0.4),
             pose=BodyPose(
