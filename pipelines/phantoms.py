@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a virtual study: labelled CT or MR volumes of virtual patients (images/*.nii.gz, landmarks.csv, phantoms.json).
+"""Make a virtual study: labelled CT or MR volumes of virtual patients (images/*.nii.gz, landmarks.csv, subjects.csv).
 
   python pipelines/phantoms.py hand --count 24 --seed 1 --out /data/phantoms
   python pipelines/study.py hand --side left --images /data/phantoms/images \\
@@ -7,10 +7,12 @@
 
 These are virtual patients: other shapes, proportions and poses than are rendered, deformed, voxelised, with noise, and
 labelled by definitions of their own. --set phantom.shifts.scoliosis=1 and the like set them further apart
-(synth/shifts.py); the record says what each case has. Run the same command again and it finishes what is missing; a
-larger --count adds cases. About 4 s a body and 2 s a hand on one core.
+(synth/shifts.py). phantoms.json says who each case is and what it has; subjects.csv is for study.py --subjects.
+Run the same command again and it finishes what is missing; a larger --count adds cases. About 4 s a body and 1 s a hand
+on one core.
 """
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +72,7 @@ def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path) -> int:
     images.mkdir(parents=True, exist_ok=True)
     record = {"format": "synthmark phantoms", "recipe": _lasting(recipe), "seed": seed, "cases": {}}
     write_json(out / "phantoms.json", record)
-    annotations, cases, made = [], {}, 0
+    annotations, people, cases, made = [], [], {}, 0
     with progress(count, "scan", f"scanning {recipe.anatomy} phantoms") as bar:
         for index in range(count):
             patient = make_patient(recipe, template, seed, index)
@@ -78,6 +80,14 @@ def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path) -> int:
             if not path.exists():
                 write_volume(scan(recipe, template, patient, seed, index), path, patient.turn)
                 made += 1
+            people.append(
+                {
+                    "case": patient.case,
+                    "subject": patient.subject,
+                    **patient.attributes,
+                    "shifts": " ".join(patient.shifts) or "none",
+                }
+            )
             annotations.append(Annotation(case=patient.case, subject=patient.subject, points=patient.landmarks))
             cases[patient.case] = {
                 "subject": patient.subject,
@@ -87,8 +97,17 @@ def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path) -> int:
             }
             bar.update()
     write_csv(out / "landmarks.csv", annotations, anatomy)
+    write_people(out / "subjects.csv", people)
     write_json(out / "phantoms.json", record | {"cases": cases})
     return made
+
+
+def write_people(path: Path, rows: Sequence[dict[str, str | float]]) -> None:
+    """Write one row a case: its subject, and attributes to stratify by."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def write_json(path: Path, value: object) -> None:

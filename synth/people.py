@@ -57,15 +57,23 @@ def sample_adult(
     age = float(rng.uniform(*shape.age))
     mean, deviation = STATURE[sex]
     stature = mean + deviation * cut(rng.normal(), -2.8, 2.8) - 0.0012 * max(age - 45, 0)
-    median, spread = shape.usual_bmi
-    bmi = cut(median * np.exp(rng.normal(0, spread)), shape.bmi[0], OBESE_BMI[0] - 0.1)
-    if obese is not None:
-        bmi = float(obese.uniform(*OBESE_BMI))
+    bmi = _bmi(shape, rng) if obese is None else float(obese.uniform(*OBESE_BMI))
     wish = wish_adult(sex, age, stature, bmi, rng)
     assert wish.measures is not None
     usual = mean_measures(sex, stature, bmi, age)
     wish = replace(wish, measures=usual + widen * (wish.measures - usual))
     return Person(sex=sex, age=age, stature=stature, bmi=bmi, parameters=stored(fit_people(template, [wish])[0]))
+
+
+def _bmi(shape: AdultShape, rng: np.random.Generator) -> float:
+    """As AdultShape says, but always below OBESE_BMI."""
+    low, high = shape.bmi[0], OBESE_BMI[0]
+    if rng.random() < shape.any_bmi:
+        return float(rng.uniform(low, high))
+    median, spread = shape.usual_bmi
+    while not low <= (bmi := float(median * np.exp(rng.normal(0, spread)))) < high:
+        pass
+    return bmi
 
 
 def sample_hand(shape: HandShape, template: Template, sex: str, rng: np.random.Generator) -> Person:

@@ -19,6 +19,7 @@ from synth.template import Template
 Drawn = Mapping[str, np.random.Generator]  # the shifts that a case has, with the generators of how much
 Record = dict[str, str | float]
 FADE_MM = 250.0
+KNEE_REST = (20.0, 50.0)  # degrees of flexion; renderings have 10 to 40
 
 
 def pose_body(
@@ -27,7 +28,7 @@ def pose_body(
     """A body drawn from `pose` and what of its shifts concerns the pose."""
     shifts: Record = {}
     if "knee_rest" in drawn:
-        pose = replace(pose, legs=replace(pose.legs, rest=1.0, crossed=0.0, contracted=0.0))
+        pose = replace(pose, legs=replace(pose.legs, rest=1.0, crossed=0.0, contracted=0.0, rest_knee=KNEE_REST))
         shifts["knee_rest"] = 1
     if "belly_hands" in drawn:
         pose = replace(pose, arms=replace(pose.arms, belly=1.0, up=0.0, one_up=0.0))

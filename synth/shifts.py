@@ -24,7 +24,7 @@ class Shifts:
     """Shares of people, or of cases, with each shift. Deformation and couch are switched in PhantomRecipe.
 
     Bodies. flattening: trunk and limbs flatter on the couch and wider, 5 to 15 % of their depth; obesity: BMI 40 to 58
-      (without it people stay below); knee_rest: a rest under both knees; belly_hands: both hands on the belly;
+      (without it people stay below); knee_rest: a high rest under both knees; belly_hands: both hands on the belly;
       scoliosis: the spine bent sideways in a C or an S, Cobb angle 20 to 50 degrees
     Both. unequal_limbs: one arm or leg, of a hand one finger, 3 to 10 % shorter; field_of_view: the volume ends
       early at one side, losing 5 to 20 % of it; oblique: the scanner's axes turned against the patient's, hands by up

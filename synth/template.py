@@ -49,7 +49,6 @@ BODY_CHANGES = (
 _HELD_OUT_OF_SIDES = (
     "foot-scale-horiz",
     "hand-fingers-distance",
-    "leg-valgus",
     "lowerarm-fat",
     "lowerarm-muscle",
     "lowerleg-fat",
