@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from synth.acquisition import Acquisition
 from synth.body.arms import ArmPose
 from synth.body.child import ChildShape
 from synth.body.legs import LegPose
@@ -134,8 +135,11 @@ def body_smoke() -> Recipe:
 
 def hand_virtual_study() -> Recipe:
     """The paper's hand study with virtual patients: 263 MR volumes of 132 people, 3 folds."""
-    shifts = Shifts(unequal_limbs=0.1, swollen_joints=0.15, ulnar_deviation=0.1, short_finger=0.05, oblique=0.3)
-    return replace(hand(), phantom=replace(hand_phantoms(), count=263, coarser=(1.5, 4.0), shifts=shifts))
+    shifts = Shifts(unequal_limbs=0.1, swollen_joints=0.15, ulnar_deviation=0.1, short_finger=0.05)
+    phantom = replace(
+        hand_phantoms(), count=263, coarser=(1.5, 4.0), shifts=shifts, acquisition=Acquisition(oblique=0.3)
+    )
+    return replace(hand(), phantom=phantom)
 
 
 def hand_virtual_dev() -> Recipe:
@@ -152,9 +156,7 @@ def hand_virtual_test() -> Recipe:
 
 def body_virtual_study() -> Recipe:
     """The paper's body study with virtual patients: CT volumes of 14 women and 6 men, leave one out."""
-    shifts = Shifts(
-        flattening=0.5, obesity=0.1, knee_rest=0.2, belly_hands=0.1, scoliosis=0.1, unequal_limbs=0.15, oblique=0.2
-    )
+    shifts = Shifts(flattening=0.5, obesity=0.1, knee_rest=0.2, belly_hands=0.1, scoliosis=0.1, unequal_limbs=0.15)
     phantom = replace(body_phantoms(), spacing_mm=(2.5, 2.5, 4.0), coarser=(1.6, 2.0), shifts=shifts)
     return replace(body(), phantom=phantom, sweep=SweepRecipe(schedules=_schedules(), folds=20, scratch=_SCRATCH))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.bones import Bone, body_bones, hand_bones
+from synth.bones import Bone, bones_along
 from synth.domain.anatomy import Anatomy
 from synth.mesh import Posed
 from synth.reference import Build, body_landmarks, hand_landmarks, joint_bones, ordered
@@ -20,70 +20,63 @@ Move = Callable[[Points], Points]  # (N, 3) mm -> (N, 3) mm: what happens to ski
 class Patient:
     """A virtual patient before the scan, in patient mm (LPS).
 
-    vertices (V, 3), landmarks (K, 3) float64; bones: solids along the skeleton, the labelled joints among them
+    vertices (V, 3), landmarks (K, 3) float64; joints: of the rig, name -> (3,), where they differ those of the labels
+    bones: solids along the skeleton, the labelled joints among them
     attributes: sex, age in years, of bodies stature_m and bmi; shifts: how much of each structured shift it has
-    turn: (3, 3) the scanner's x, y and z axes as columns; cut: at which side the volume ends, and what share is lost
+    cut: at which side the volume ends, and what share is lost
     """
 
     case: str
     subject: str
     vertices: Points
     landmarks: Points
+    joints: dict[str, Points]
     bones: tuple[Bone, ...]
     attributes: dict[str, str | float]
     shifts: dict[str, str | float]
-    turn: Points
     cut: tuple[str, float] | None
 
-    def in_scanner(self) -> "Patient":
-        """The patient in the scanner's own axes, in which a volume is made."""
+    def turned(self, rotation: Points) -> "Patient":
+        """The patient in the axes of a scanner that is turned by `rotation` (3, 3) about the patient's origin."""
 
         def move(points: Points) -> Points:
-            return np.asarray(points @ self.turn)
+            return np.asarray(points @ rotation)
 
         return replace(
             self,
             vertices=move(self.vertices),
             landmarks=move(self.landmarks),
+            joints={name: move(at) for name, at in self.joints.items()},
             bones=tuple(bone.moved(move) for bone in self.bones),
-            turn=np.eye(3),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Laid:
-    """What lies there: skin (V, 3), bones, landmarks (K, 3), all in patient mm."""
+    """What lies there, in patient mm: skin (V, 3), joints by the rig's names, bones, landmarks (K, 3)."""
 
     skin: Points
+    joints: dict[str, Points]
     bones: tuple[Bone, ...]
     landmarks: Points
 
 
-def lay_body(
-    template: Template, anatomy: Anatomy, posed: Posed, moves: Sequence[Move], build: Build, stature_m: float
-) -> Laid:
+def lay_body(template: Template, anatomy: Anatomy, posed: Posed, moves: Sequence[Move], build: Build) -> Laid:
     """A posed body in patient mm, moved on (flattened, deformed, placed), with its bones and landmarks."""
-    skin, joints = (_moved(to_patient(points, posed, "left"), moves) for points in (posed.vertices, posed.positions))
+    skin, joints = _moved(template, posed, "left", moves)
     labelled = joint_bones(template, build, posed.rest.astype(np.float64) * 1000, skin)
-    centres = {bone.name: bone.start for bone in labelled}
-    at = dict(zip(template.bones, joints, strict=True))
+    found = body_landmarks(template, skin, labelled)
     for side, word in (("L", "left"), ("R", "right")):
-        at[f"shoulder.{side}"] = centres[f"{word}_humeral_head"]
-        at[f"knee.{side}"] = (centres[f"{word}_lateral_condyle"] + centres[f"{word}_medial_condyle"]) / 2
-    bones = (*labelled, *body_bones(at, stature_m * 1000))
-    return Laid(skin=skin, bones=bones, landmarks=ordered(body_landmarks(template, skin, bones), anatomy.names))
+        joints[f"upperarm01.{side}"], joints[f"lowerleg01.{side}"] = found[f"{word}_shoulder"], found[f"{word}_knee"]
+    bones = (*labelled, *bones_along(joints))
+    return Laid(skin=skin, joints=joints, bones=bones, landmarks=ordered(found, anatomy.names))
 
 
 def lay_hand(template: Template, anatomy: Anatomy, posed: Posed, moves: Sequence[Move], side: str) -> Laid:
     """As lay_body, a hand; a right one is the mirror image of a left one."""
-    skin, joints = (_moved(to_patient(points, posed, side), moves) for points in (posed.vertices, posed.positions))
-    at = dict(zip(template.bones, joints, strict=True))
-    width = np.linalg.norm(at["finger2-1.L"] - at["finger5-1.L"])
-    bones = hand_bones(at, "L", scale=float(width) / _KNUCKLES_MM)
-    return Laid(skin=skin, bones=bones, landmarks=ordered(hand_landmarks(template, skin, bones), anatomy.names))
-
-
-_KNUCKLES_MM = 62.0  # from the index to the little knuckle's centre in an adult hand
+    skin, joints = _moved(template, posed, side, moves)
+    found = hand_landmarks(template, skin, joints)
+    return Laid(skin=skin, joints=joints, bones=bones_along(joints), landmarks=ordered(found, anatomy.names))
 
 
 def to_patient(points: NDArray[np.float32], posed: Posed, side: str) -> Points:
@@ -92,7 +85,9 @@ def to_patient(points: NDArray[np.float32], posed: Posed, side: str) -> Points:
     return np.column_stack([-x if side == "right" else x, z, -y])
 
 
-def _moved(points: Points, moves: Sequence[Move]) -> Points:
+def _moved(template: Template, posed: Posed, side: str, moves: Sequence[Move]) -> tuple[Points, dict[str, Points]]:
+    """(skin (V, 3), joints by name) of a posed mesh in patient mm, moved: joints of bones that move its skin."""
+    skin, joints = (to_patient(points, posed, side) for points in (posed.vertices, posed.positions[template.moving]))
     for move in moves:
-        points = move(points)
-    return points
+        skin, joints = move(skin), move(joints)
+    return skin, dict(zip([template.bones[j] for j in template.moving], joints, strict=True))

@@ -10,11 +10,13 @@ from typing import Literal
 
 import numpy as np
 
+from synth.acquisition import Acquisition
 from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
 from synth.body.surface import surface_of
+from synth.compartments import Insides, label_voxels
 from synth.couches import ROOM_MM, CouchKind
 from synth.domain.anatomy import anatomy_named
 from synth.domain.projection import Volume
@@ -27,12 +29,14 @@ from synth.patient import Move, Patient, lay_body, lay_hand
 from synth.people import Person, check_female, sample_adult, sample_hand, sex_of
 from synth.posing import Drawn, Record, bend_body, flatten_body, pose_body, pose_hand
 from synth.reference import sample_build
-from synth.shifts import Shifts, draw_view
+from synth.shifts import Shifts, draw_cut
 from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
-SUBJECT, CASE, SCAN, SEX, CHANGES, BONES, FIELD, PLACE, SPACING = range(9)  # fourth word: what the stream draws
+SUBJECT, CASE, SCAN, SEX, CHANGES, BONES, FIELD, PLACE, SPACING, EXPORT = range(
+    10
+)  # fourth word: what the stream draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,8 @@ class PhantomRecipe:
     spacing_mm: (x, y, z) voxel; coarser: up to how many times larger it is drawn, in plane and from slice to slice
     blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
     modality: "ct" (slices along z) or "mr" (along y); couch: what a CT patient lies on, see couches.py, "any" draws it
+    insides: what is inside a CT patient, see compartments.py; None: one value throughout
+    acquisition: how cases are exported
     """
 
     anatomy: str
@@ -68,6 +74,8 @@ class PhantomRecipe:
     blur_voxels: float = 0.6
     noise: float = 25.0
     couch: CouchKind = "none"
+    insides: Insides | None = None
+    acquisition: Acquisition = Acquisition()
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose
@@ -110,7 +118,7 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
     amounts = sample_changes(held_out, recipe.held_out, stream(CHANGES))
     posed, shifts = _pose(recipe, template, person, drawn, stream(CASE, index))
     posed = change(template, held_out, posed, amounts)
-    turn, cut, views = draw_view(drawn, anatomy.base)
+    cut = draw_cut(drawn)
     field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, stream(FIELD, index))
     place = stream(PLACE, index).uniform(-40, 40, 3)
     after: tuple[Move, ...] = (field.apply, lambda points: points + place)
@@ -120,34 +128,36 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
         posed, bent = bend_body(template, posed, drawn)
         flat, flattened = flatten_body(template, posed, drawn)
         build = sample_build(person.sex, person.bmi, stream(BONES))
-        laid = lay_body(template, anatomy, posed, (*flat, *after), build, person.stature)
+        laid = lay_body(template, anatomy, posed, (*flat, *after), build)
         shifts |= bent | flattened
     return Patient(
         case=f"{anatomy.name}-{index:04d}",
         subject=f"subject-{number:04d}",
         vertices=laid.skin,
         landmarks=laid.landmarks,
+        joints=laid.joints,
         bones=laid.bones,
         attributes=person.attributes,
-        shifts=shifts | views,
-        turn=turn,
+        shifts=shifts if cut is None else shifts | {"field_of_view": f"{cut[0]} {cut[1]:.3f}"},
         cut=cut,
     )
 
 
 def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int, index: int) -> Volume:
-    """The CT or MR volume of a patient, with its own noise, in the scanner's axes: Patient.turn says how they lie."""
+    """The CT or MR volume of a patient, with its own noise."""
     rng = np.random.default_rng([seed, index, TAG, SCAN])
     spacing = _spacing(recipe, np.random.default_rng([seed, index, TAG, SPACING]))
-    framed = patient.in_scanner()
     margin = (20.0, 10.0 if recipe.couch == "none" else ROOM_MM, 10.0 + 2 * spacing[2])
-    mask, affine = voxelise(framed.vertices, template.triangles, spacing, margin)
+    mask, affine = voxelise(patient.vertices, template.triangles, spacing, margin)
     if recipe.modality == "ct":
         head = None
         if recipe.couch != "none":
-            skin = framed.vertices[surface_of(template, "head").index]
+            skin = patient.vertices[surface_of(template, "head").index]
             head = np.stack([skin.min(0), skin.max(0)])
-        volume = ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head)
+        labels = None
+        if recipe.insides is not None:
+            labels = label_voxels(mask, affine, patient.joints, patient.bones, recipe.insides, rng)
+        volume = ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head, labels)
     else:
         volume = mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
     return volume if patient.cut is None else _ended(volume, *patient.cut)
@@ -232,4 +242,5 @@ def body_phantoms() -> PhantomRecipe:
         spacing_mm=(3.0, 3.0, 4.0),
         noise=20.0,
         couch="any",
+        insides=Insides(),
     )  # fmt: skip

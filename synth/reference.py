@@ -51,6 +51,9 @@ _KNEE_UP, _KNEE_SPREAD = 25.0, 4.0
 # brings forward.
 _OFF = (0.0, 6.9, 0.0, 8.0)
 _OFF_SPREAD = 3.0
+_BONE_SHARE = (
+    0.81  # of a distal phalanx with its pulp is bone (Buryanov and Kotiuk 2010, Int. J. Morphol. 28: 0.79-0.82)
+)
 _SHOULDER_MM = (10.0, 200.0, 1.0)  # where a humeral head is looked for, above the middle of the arm
 
 
@@ -101,15 +104,14 @@ def body_landmarks(template: Template, skin: Points, bones: tuple[Bone, ...]) ->
     return found
 
 
-def hand_landmarks(template: Template, skin: Points, bones: tuple[Bone, ...]) -> dict[str, Points]:
-    """(3,) patient mm by name: the five fingertips, on the skin and on bone."""
-    last = {bone.name: bone for bone in bones}
+def hand_landmarks(template: Template, skin: Points, joints: Mapping[str, Points]) -> dict[str, Points]:
+    """(3,) patient mm by name: the five fingertips, on the skin and on bone; joints: (3,) by the rig's names."""
     found = {}
     for digit, name in enumerate(("thumb", "index", "middle", "ring", "little"), start=1):
-        bone = last[f"{name}_distal"]
-        along = (bone.end - bone.start) / np.linalg.norm(bone.end - bone.start)
-        found[f"{name}_tip"] = tip(template, skin, f"finger{digit}-3.L", f"finger{digit}-2.L")
-        found[f"{name}_bone_tip"] = bone.end + bone.radius_end_mm * along
+        end = tip(template, skin, f"finger{digit}-3.L", f"finger{digit}-2.L")
+        joint = joints[f"finger{digit}-3.L"]
+        found[f"{name}_tip"] = end
+        found[f"{name}_bone_tip"] = joint + _BONE_SHARE * (end - joint)
     return found
 
 

@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
-
-from synth.skeleton import about
 
 # Who or what a switch is drawn for, and for what it is meant.
 _OF_PERSON = ("obesity", "scoliosis", "unequal_limbs", "swollen_joints", "ulnar_deviation", "short_finger")
@@ -21,14 +18,13 @@ SIDES = ("superior", "inferior", "left", "right")  # where a volume may end earl
 
 @dataclass(frozen=True, kw_only=True)
 class Shifts:
-    """Shares of people, or of cases, with each shift. Deformation and couch are switched in PhantomRecipe.
+    """Shares of people, or of cases, with each shift. Deformation, couch and acquisition: see PhantomRecipe.
 
     Bodies. flattening: trunk and limbs flatter on the couch and wider, 5 to 15 % of their depth; obesity: BMI 40 to 58
       (without it people stay below); knee_rest: a high rest under both knees; belly_hands: both hands on the belly;
       scoliosis: the spine bent sideways in a C or an S, Cobb angle 20 to 50 degrees
     Both. unequal_limbs: one arm or leg, of a hand one finger, 3 to 10 % shorter; field_of_view: the volume ends
-      early at one side, losing 5 to 20 % of it; oblique: the scanner's axes turned against the patient's, hands by up
-      to 12 degrees about any axis, bodies by up to 4 about their length, so that a couch stays parallel to it
+      early at one side, losing 5 to 20 % of it
     Hands. swollen_joints: finger joints 20 to 45 % thicker; ulnar_deviation: fingers turned 15 to 30 degrees to the
       ulnar side; short_finger: a little finger 20 to 45 % too short
     """
@@ -43,7 +39,6 @@ class Shifts:
     ulnar_deviation: float = 0.0
     short_finger: float = 0.0
     field_of_view: float = 0.0
-    oblique: float = 0.0
 
     def __post_init__(self) -> None:
         for name, share in vars(self).items():
@@ -72,17 +67,7 @@ class Shifts:
         return drawn
 
 
-def draw_view(
-    drawn: Mapping[str, np.random.Generator], base: str
-) -> tuple[NDArray[np.float64], tuple[str, float] | None, dict[str, str | float]]:
-    """(turn, cut, record): how a scanner's axes lie and where its volume ends, see Patient; drawn: of Shifts.draw."""
-    turn, cut, record = np.eye(3), None, dict[str, str | float]()
-    if rng := drawn.get("oblique"):
-        axis, most = (rng.normal(size=3), 12.0) if base == "hand" else (np.array([0.0, 0.0, 1.0]), 4.0)
-        angle = float(rng.uniform(most / 4, most)) * (1 if rng.random() < 0.5 else -1)
-        turn = about(axis, np.deg2rad(angle))
-        record["oblique"] = round(angle, 1)
-    if rng := drawn.get("field_of_view"):
-        cut = SIDES[rng.integers(len(SIDES))], float(rng.uniform(0.05, 0.20))
-        record["field_of_view"] = f"{cut[0]} {cut[1]:.3f}"
-    return turn, cut, record
+def draw_cut(drawn: Mapping[str, np.random.Generator]) -> tuple[str, float] | None:
+    """Where a volume ends early and what share is lost, see Patient.cut; drawn: of Shifts.draw."""
+    rng = drawn.get("field_of_view")
+    return None if rng is None else (SIDES[rng.integers(len(SIDES))], float(rng.uniform(0.05, 0.20)))

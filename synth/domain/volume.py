@@ -59,16 +59,16 @@ def read(
         raise ValueError(f"image {path} {error}") from error
 
 
-def write_volume(volume: Volume, path: Path, turn: Matrix | None = None) -> None:
+def write_volume(volume: Volume, path: Path, rotation: Matrix | None = None) -> None:
     """Write a volume (NIfTI by its extension); its name appears when it is whole.
 
-    turn: (3, 3) axes of the volume in the patient as columns, where they are not the patient's own
+    rotation (3, 3): turns the volume's axes about the patient's origin into those of an oblique scan
     """
+    turn = np.eye(3) if rotation is None else rotation
     image = sitk.GetImageFromArray(volume.voxels)
     image.SetSpacing(volume.spacing_mm)
-    axes = np.eye(3) if turn is None else turn
-    image.SetOrigin([float(v) for v in axes @ volume.index_to_patient[:, 3]])
-    image.SetDirection([float(v) for v in axes.ravel()])
+    image.SetDirection([float(v) for v in turn.ravel()])
+    image.SetOrigin([float(v) for v in turn @ volume.index_to_patient[:, 3]])
     _write(image, path)
 
 

@@ -103,7 +103,7 @@ def patients(recipe: Recipe, seed: int, count: int) -> tuple[Table, Table]:
     """(picture, point) features of `count` virtual patients, scanned and imported."""
     anatomy = anatomy_named(recipe.anatomy)
     template = load_template(anatomy.base)
-    shifts = replace(recipe.phantom.shifts, oblique=0.0, field_of_view=0.0)
+    shifts = replace(recipe.phantom.shifts, field_of_view=0.0)
     phantom = replace(recipe.phantom, shifts=shifts, spacing_mm=SPACING[anatomy.base], coarser=(1.0, 1.0))
     settings = ImportSettings(side=phantom.side if anatomy.base == "hand" else None)
     pictures, points = [], []

@@ -45,7 +45,7 @@ def differences(name: str, seed: int, count: int) -> NDArray[np.float64]:
         posed, _ = sample_bodies(recipe.body.pose, template, people, rngs)
         sexes = ["female" if person["gender"] > 0.5 else "male" for person in people]
         builds = [sample_build(sex, 26.0, np.random.default_rng([seed, k, 1])) for k, sex in enumerate(sexes)]
-        laid = [lay_body(template, anatomy, one, (), build, 1.7) for one, build in zip(posed, builds, strict=True)]
+        laid = [lay_body(template, anatomy, one, (), build) for one, build in zip(posed, builds, strict=True)]
     return np.stack(
         [one.landmarks - generators(template, anatomy, mesh) for one, mesh in zip(laid, posed, strict=True)]
     )

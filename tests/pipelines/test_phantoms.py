@@ -1,6 +1,7 @@
 """The phantoms verb: resumes, extends, refuses another recipe's folder; its output goes straight into a study."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pipelines.cli import UsageError
 from synth.domain.anatomy import HAND
 from synth.domain.landmarks import read_csv
 from synth.domain.shards import read_samples
+from synth.domain.volume import read
 
 COARSE = ["hand", "--set", "phantom.spacing_mm=[3.0,3.0,3.0]", "--seed", "1"]
 
@@ -52,13 +54,42 @@ def test_phantoms_go_into_a_study_with_their_landmarks(tmp_path, side):
 
 @pytest.mark.slow
 def test_switches_are_told_and_recorded(tmp_path, capsys):
-    shifts = ["--set", "phantom.shifts.short_finger=1.0", "--set", "phantom.shifts.oblique=1.0"]
+    shifts = ["--set", "phantom.shifts.short_finger=1.0", "--set", "phantom.acquisition.oblique=1.0"]
     phantoms.main([*COARSE, *shifts, "--count", "1", "--out", str(tmp_path / "p")])
     assert "short_finger (100%), oblique (100%), deformation (1.5 mm)" in capsys.readouterr().out
     case = json.loads((tmp_path / "p" / "phantoms.json").read_text())["cases"]["hand-0000"]
-    assert set(case["shifts"]) == {"short_finger", "oblique"}
+    assert set(case["shifts"]) == {"short_finger"}
     with pytest.raises(UsageError, match="scoliosis"):
         phantoms.main([*COARSE, "--set", "phantom.shifts.scoliosis=1", "--count", "1", "--out", str(tmp_path / "q")])
+
+
+@pytest.mark.slow
+def test_dicom_folders_are_finished_and_read_like_the_volumes_they_hold(tmp_path):
+    """Some of them sagittal, feet first or oblique; a case that was lost or begun is made again with the same bytes."""
+    ways = {"feet_first": 0.5, "other_planes": 0.7, "deflated": 0.5, "oblique": 0.4}
+    given = [*COARSE, *(f for name, v in ways.items() for f in ("--set", f"phantom.acquisition.{name}={v}"))]
+    out, plain = tmp_path / "d", tmp_path / "n"
+    phantoms.main([*given, "--count", "4", "--out", str(out), "--format", "dicom"])
+    phantoms.main([*given, "--count", "4", "--out", str(plain)])
+    folders = sorted((out / "images").iterdir())
+    assert [f.name for f in folders] == [f"hand-{k:04d}" for k in range(4)]
+    slices = {file.name: file.read_bytes() for file in folders[1].iterdir()}
+    shutil.rmtree(folders[1])
+    (out / "images" / ".tmp.hand-0001").mkdir()
+    line = phantoms.main([*given, "--count", "4", "--out", str(out), "--format", "dicom"])
+    assert "(1 new)" in line and slices == {file.name: file.read_bytes() for file in folders[1].iterdir()}
+    assert sorted((out / "images").iterdir()) == folders
+    for folder in folders:
+        one, other = read(folder), read(plain / "images" / f"{folder.name}.nii.gz")
+        np.testing.assert_allclose(one.index_to_patient, other.index_to_patient, atol=1e-3)
+        assert np.abs(one.voxels.astype(float) - other.voxels).mean() < 1
+    with pytest.raises(ValueError, match="give --format dicom"):
+        phantoms.main([*given, "--count", "4", "--out", str(out)])
+    study.main(
+        ["hand", "--side", "left", "--images", *map(str, folders), "--landmarks", str(out / "landmarks.csv"),
+         "--out", str(tmp_path / "s")]
+    )  # fmt: skip
+    assert len(read_samples(str(tmp_path / "s"), HAND, depth=True).case) == 4
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
