@@ -35,10 +35,18 @@ class Chest:
     pelvis: Vector
 
     @property
-    def corners(self) -> tuple[Vector, Vector]:
+    def thorax(self) -> tuple[Vector, Vector]:
         """Two corners (3,) of a box in patient mm that holds the lungs and their ribs."""
-        reach = np.array([1.3 * self.half, 1.3 * self.half, 0.0])
-        ends = np.stack([self.origin - 0.4 * self.length * self.axes[2], self.origin + self.length * self.axes[2]])
+        up = self.length * self.axes[2]
+        return self._around(self.origin - 0.4 * up, self.origin + up)
+
+    @property
+    def belly(self) -> tuple[Vector, Vector]:
+        """Two corners (3,) of a box in patient mm that holds the belly."""
+        return self._around(self.pelvis, self.origin + 0.15 * self.length * self.axes[2])
+
+    def _around(self, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+        ends, reach = np.stack([low, high]), self.half * np.array([1.6, 1.6, 0.2])
         return ends.min(0) - reach, ends.max(0) + reach
 
     def frame(self, points: Floats) -> tuple[Floats, Floats, Floats]:

@@ -90,9 +90,10 @@ def label_voxels(
     part[inner & (depth < fat_depth)] = Label.FAT
     chest = chest_of(joints)
     if chest is not None:
-        within = organ_fat_in(chest, depth - fat_depth, grid, min(plump * bmi / 100, 0.6), rng)
-        part[within] = Label.FAT
-        _fill_trunk(part, depth, depth - fat_depth, grid, chest, insides, rng)
+        below_fat, belly = depth - fat_depth, grid.box(*chest.belly)
+        within = organ_fat_in(chest, below_fat[belly], grid.part(belly), min(plump * bmi / 100, 0.6), rng)
+        part[belly][within] = Label.FAT
+        _fill_trunk(part, depth, below_fat, grid, chest, insides, rng)
     _lay_bones(part, depth - skin_mm, grid, bones)
     part[skull_in(depth, joints, grid)] = Label.CORTEX
     part[(inner & (depth < skin_mm)) | (inner & ~ndimage.binary_erosion(inner, border_value=1))] = Label.SKIN
@@ -176,7 +177,7 @@ def _fill_trunk(
     rng: np.random.Generator,
 ) -> None:
     """Put lungs, ribs and bowel gas into the labels, in place."""
-    box = grid.box(*chest.corners)
+    box = grid.box(*chest.thorax)
     own = grid.part(box)
     inside, lungs = part[box], lungs_in(chest, below_fat[box], own, rng)
     ribs = ribs_in(chest, lungs, depth[box], below_fat[box], own)

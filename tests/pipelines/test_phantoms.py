@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pipelines import phantoms, study
 from pipelines.cli import UsageError
-from synth.domain.anatomy import HAND
+from synth.domain.anatomy import BODY, HAND
 from synth.domain.landmarks import read_csv
+from synth.domain.schema import unpack_silhouettes
 from synth.domain.shards import read_samples
 from synth.domain.volume import read
 
@@ -89,7 +91,30 @@ def test_dicom_folders_are_finished_and_read_like_the_volumes_they_hold(tmp_path
         ["hand", "--side", "left", "--images", *map(str, folders), "--landmarks", str(out / "landmarks.csv"),
          "--out", str(tmp_path / "s")]
     )  # fmt: skip
-    assert len(read_samples(str(tmp_path / "s"), HAND, depth=True).case) == 4
+    samples = read_samples(str(tmp_path / "s"), HAND, depth=True)
+    assert len(samples.case) == 4
+    for patch, points in zip(unpack_silhouettes(samples.packed, HAND.size), samples.landmarks, strict=True):
+        away = ndimage.distance_transform_edt(~patch)  # labels are turned as the volumes are
+        assert away[tuple(np.clip(points[:, [1, 0]].astype(int), 0, 95).T)].max() <= 2
+
+
+@pytest.mark.slow
+def test_lungs_and_gas_leave_no_holes_in_a_body_that_went_through_the_verbs(tmp_path):
+    """On a couch, as DICOM and NIfTI: the patch is that of the same body without anything in it."""
+    given = ["body", "--set", "phantom.spacing_mm=[4.0,4.0,4.0]", "--set", "phantom.couch=plates", "--seed", "5"]
+    patches = []
+    for name, more in (("full", ["--format", "dicom"]), ("filled", ["--set", "phantom.insides=null"])):
+        out = tmp_path / name
+        phantoms.main([*given, *more, "--count", "2", "--out", str(out)])
+        study.main(
+            ["body", "--images", *map(str, (out / "images").iterdir()), "--landmarks", str(out / "landmarks.csv"),
+             "--out", str(tmp_path / f"{name}_study")]
+        )  # fmt: skip
+        samples = read_samples(str(tmp_path / f"{name}_study"), BODY, depth=True)
+        patches.append(unpack_silhouettes(samples.packed, BODY.size))
+    for seen, truth in zip(*patches, strict=True):
+        assert 2 * (seen & truth).sum() / (seen.sum() + truth.sum()) > 0.99
+        assert ndimage.label(~np.pad(seen, 1))[1] == ndimage.label(~np.pad(truth, 1))[1]
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
