@@ -114,22 +114,22 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
     drawn = recipe.shifts.draw(seed, number, index, TAG + 1)
     sex = sex_of(number, recipe.female, stream(SEX, number // 10))
     person = _draw_person(recipe, template, sex, drawn, stream(SUBJECT))
-    held_out = held_out_of(template, anatomy.base)
-    amounts = sample_changes(held_out, recipe.held_out, stream(CHANGES))
     posed, shifts = _pose(recipe, template, person, drawn, stream(CASE, index))
-    posed = change(template, held_out, posed, amounts)
-    cut = draw_cut(drawn)
+    held_out = held_out_of(template, anatomy.base)
+    posed = change(template, held_out, posed, sample_changes(held_out, recipe.held_out, stream(CHANGES)))
     field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, stream(FIELD, index))
     place = stream(PLACE, index).uniform(-40, 40, 3)
     after: tuple[Move, ...] = (field.apply, lambda points: points + place)
     if recipe.hand is not None:
         laid = lay_hand(template, anatomy, posed, after, recipe.side)
     else:
+        build = sample_build(person.sex, person.bmi, stream(BONES))
         posed, bent = bend_body(template, posed, drawn)
         flat, flattened = flatten_body(template, posed, drawn)
-        build = sample_build(person.sex, person.bmi, stream(BONES))
         laid = lay_body(template, anatomy, posed, (*flat, *after), build)
         shifts |= bent | flattened
+    if cut := draw_cut(drawn):
+        shifts["field_of_view"] = f"{cut[0]} {cut[1]:.3f}"
     return Patient(
         case=f"{anatomy.name}-{index:04d}",
         subject=f"subject-{number:04d}",
@@ -138,7 +138,7 @@ def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: in
         joints=laid.joints,
         bones=laid.bones,
         attributes=person.attributes,
-        shifts=shifts if cut is None else shifts | {"field_of_view": f"{cut[0]} {cut[1]:.3f}"},
+        shifts=shifts,
         cut=cut,
     )
 

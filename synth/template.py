@@ -239,6 +239,11 @@ def build(folder: Path) -> None:
         changes=kept,
     )
     full = _with_knees_in_skin(full)
+    _store_parts(full, folder)
+
+
+def _store_parts(full: Template, folder: Path) -> None:
+    """Store what build makes of the whole model."""
     limb = ("lowerarm", "wrist", "metacarpal", "finger")
     arm = [j for j, name in enumerate(full.bones) if name.endswith(".L") and name.startswith(limb)]
     everything = np.ones(len(full.vertices), bool)
