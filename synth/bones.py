@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 # (name, from joint, to joint, radius at either end as a share of the length); S stands for the side, L or R.
-# The shares are those of shafts and joint ends of adults, rounded. Source: Gray 1918, section II, figures.
+# The shares are set by hand to look like the shafts of adults on a radiograph.
 _LIMBS = (
     ("clavicle S", "clavicle.S", "shoulder01.S", 0.065, 0.075),
     ("humerus S", "upperarm01.S", "lowerarm01.S", 0.055, 0.04),

@@ -18,7 +18,7 @@ CORTEX_MM = 3.5  # thickness, at most a third of the bone's radius
 BELOW_SKIN_MM = 1.0  # from a bone to the skin, at least
 
 # (joint, joint, fat below the skin as a share of that of the trunk); S stands for the side.
-# Shares after skinfolds of adults: Durnin & Womersley 1974, table 1, rounded; hands, feet and head by inspection of CT.
+# Set by hand: thickest at the belly, then thighs and arms, next to none at hands, feet and face.
 _PLACES = (
     ("spine05", "spine03", 1.1), ("spine03", "spine01", 0.8), ("spine01", "neck01", 0.6), ("neck01", "head", 0.35),
     ("head", "eye.L", 0.15), ("head", "eye.R", 0.15), ("upperleg01.S", "lowerleg01.S", 0.6),
@@ -104,7 +104,10 @@ def label_voxels(
 
 
 def usual_fat_mm(bmi: float) -> float:
-    """Thickness of the fat below the skin of the trunk in mm; about 20 at a BMI of 25 and 45 at 40."""
+    """Thickness of the fat below the skin of the trunk in mm; about 20 at a BMI of 25 and 45 at 40.
+
+    Set by hand, no measurement stands behind the line; Insides.fat spreads it.
+    """
     return float(np.clip(1.65 * (bmi - 12.8), 5, 70))
 
 

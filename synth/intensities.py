@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from synth.compartments import Label
 from synth.domain.patch import Matrix
@@ -13,19 +14,17 @@ Weighting = Literal["t1", "water", "fat"]
 
 AIR_HU = -1000.0
 TEXTURE_MM = 14.0  # size of the patches in which a tissue is alike
-SHADING_MM = 400.0
-SHADING_HU = 8.0
+SHADING_HU = 4.0  # along each axis
 STREAK_HU = 450.0
 STREAK_MM = 55.0  # in which they fade to a third
 STREAK_TURN_MM = 12.0  # along z, in which their phase changes by one radian
-# (mean, half of the range) in HU. Sources: Hounsfield ranges of Kalender 2011, table 1.4; muscle, fat and lung of
-# supine adults at rest as in Aubrey 2014 and Mishima 1999, rounded; marrow with its trabeculae.
+# (mean, half of the range) in HU: ranges that are usual for adults at 120 kV, rounded; no single source.
 _HU = {
     Label.AIR: (AIR_HU, 0.0), Label.SKIN: (45.0, 15.0), Label.FAT: (-90.0, 20.0), Label.MUSCLE: (50.0, 20.0),
     Label.LUNG: (-775.0, 75.0), Label.CORTEX: (1050.0, 450.0), Label.MARROW: (200.0, 100.0),
     Label.GAS: (AIR_HU, 0.0), Label.METAL: (3071.0, 0.0),
 }  # fmt: skip
-# Signal where muscle gives 1 in T1. Dixon's fat and water images show the shares of either.
+# Signal where muscle gives 1 in T1, set by hand. Dixon's water and fat images show the shares of either.
 _SIGNAL: dict[Weighting, dict[Label, float]] = {
     "t1": {Label.SKIN: 0.9, Label.FAT: 1.9, Label.MUSCLE: 1.0, Label.LUNG: 0.12, Label.CORTEX: 0.1, Label.MARROW: 1.7},
     "water": {Label.SKIN: 0.8, Label.FAT: 0.12, Label.MUSCLE: 1.0, Label.LUNG: 0.15, Label.CORTEX: 0.08,
@@ -56,9 +55,13 @@ def mr_intensities(
     return _varied(labels, mean, np.float32(_SPREAD) * mean, affine, rng)
 
 
-def shading(shape: tuple[int, ...], affine: Matrix, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(z, y, x) float32 HU that a scanner adds, changing slowly across the volume."""
-    return np.float32(SHADING_HU) * smooth_field(shape, affine, SHADING_MM, rng)
+def add_shading(values: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Add what a scanner adds to HU (z, y, x), changing slowly along each axis, in place."""
+    for axis, count in enumerate(values.shape):
+        wave = np.sin(np.linspace(0, rng.uniform(2, 6), count) + rng.uniform(0, 2 * np.pi))
+        shape = [1, 1, 1]
+        shape[axis] = count
+        values += (SHADING_HU * wave).astype(np.float32).reshape(shape)
 
 
 def smooth_field(
@@ -96,7 +99,9 @@ def _varied(
     affine: Matrix,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """The mean of each label, and its spread times a texture in -1..1."""
+    """The mean of each label, and where there is any but air its spread times a texture in -1..1."""
     values = mean[labels]
-    values += spread[labels] * smooth_field(labels.shape, affine, TEXTURE_MM, rng)
+    for box in ndimage.find_objects(labels.astype(np.bool_).view(np.uint8)):
+        texture = smooth_field(values[box].shape, affine, TEXTURE_MM, rng)
+        values[box] += spread[labels[box]] * texture
     return values

@@ -9,7 +9,7 @@ from scipy import ndimage
 from synth.couches import AIR_HU, CouchKind, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
-from synth.intensities import add_streaks, hounsfield, shading
+from synth.intensities import add_shading, add_streaks, hounsfield
 
 TISSUE_HU = 40.0
 MR_TISSUE = 420.0
@@ -134,7 +134,7 @@ def ct_volume(
     else:
         values = ndimage.gaussian_filter(hounsfield(labels, affine, rng), blur)
         add_streaks(values, labels, affine, rng)
-        values += shading(labels.shape, affine, rng)
+        add_shading(values, rng)
     if head is not None:
         furnish(values, mask, affine, couch, head, rng)
     values += np.float32(noise_hu) * rng.standard_normal(values.shape, np.float32)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from synth.bones import Bone, bones_along
 from synth.compartments import Insides, Label, bmi_of, label_voxels, usual_fat_mm
 from synth.domain.projection import project
-from synth.intensities import add_streaks, hounsfield, mr_intensities, smooth_field
+from synth.intensities import add_shading, add_streaks, hounsfield, mr_intensities, smooth_field
 from synth.phantom import body_phantoms, hand_phantoms, make_patient
 from synth.template import load_template
 from synth.voxels import ct_volume, voxelise
@@ -182,6 +182,13 @@ def test_streaks_of_metal_fade_and_are_as_bright_as_dark():
     near = np.abs(values[1, 24:37, 24:37]).mean()
     assert near > 4 * np.abs(values[1, :8, :8]).mean() > 0
     assert abs(values[1].mean()) < 0.1 * near
+
+
+def test_shading_is_slow_and_slight():
+    values = np.zeros((60, 50, 70), np.float32)
+    add_shading(values, np.random.default_rng([6, 14]))
+    assert 1 < np.abs(values).max() <= 12
+    assert max(np.abs(np.diff(values, axis=a)).max() for a in range(3)) < 1
 
 
 def test_a_smooth_field_stays_within_one_and_changes_slowly():
