@@ -1,17 +1,12 @@
 """How a virtual patient is scanned and exported: feet first, in which slices, how far these are oblique."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from synth.bones import Bone
 from synth.domain.export import Export, Plane, Position
 from synth.domain.patch import Matrix
-
-Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +56,3 @@ def _rotation(most_rad: float, rng: np.random.Generator) -> Matrix:
     angle = rng.uniform(0.3, 1) * most_rad
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
-
-
-def turn_points(points: Vector, rotation: Matrix) -> Vector:
-    """Points (..., 3) of the patient in the axes of a scanner that is turned by `rotation`."""
-    return np.asarray(points @ rotation)
-
-
-def turn_bones(bones: tuple[Bone, ...], rotation: Matrix) -> tuple[Bone, ...]:
-    """Bones as turn_points."""
-    return tuple(
-        replace(bone, start=turn_points(bone.start, rotation), end=turn_points(bone.end, rotation)) for bone in bones
-    )
-
-
-def turn_joints(joints: Mapping[str, Vector], rotation: Matrix) -> dict[str, Vector]:
-    """Joints as turn_points."""
-    return {name: turn_points(at, rotation) for name, at in joints.items()}

@@ -1,7 +1,7 @@
 """Bones of a virtual patient as capsules along its joints: enough for marrow, cortex and their shadows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +41,18 @@ class Bone:
         if min(self.radius_start_mm, self.radius_end_mm) <= 0:
             radii = f"{self.radius_start_mm}, {self.radius_end_mm}"
             raise ValueError(f"bone {self.name!r} has radii of {radii} mm; allowed: above 0")
+        if not (np.isfinite(self.start).all() and np.isfinite(self.end).all()):
+            raise ValueError(f"bone {self.name!r} runs from {self.start} to {self.end}; allowed: finite positions")
+
+    def moved(self, move: Callable[[Vector], Vector]) -> "Bone":
+        """The bone with its ends where `move`, (N, 3) -> (N, 3), takes them."""
+        start, end = move(np.stack([self.start, self.end]))
+        return replace(self, start=start, end=end)
+
+
+def ball(name: str, centre: Vector, radius_mm: float) -> Bone:
+    """A sphere."""
+    return Bone(name=name, start=centre, end=centre, radius_start_mm=radius_mm, radius_end_mm=radius_mm)
 
 
 def bones_along(joints: Mapping[str, Vector]) -> tuple[Bone, ...]:

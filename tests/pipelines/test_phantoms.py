@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from pipelines import phantoms, study
+from pipelines.cli import UsageError
 from synth.domain.anatomy import BODY, HAND
 from synth.domain.landmarks import read_csv
 from synth.domain.schema import unpack_silhouettes
@@ -29,7 +30,8 @@ def test_finished_scans_are_kept_and_more_can_be_added(tmp_path):
     assert "4 virtual hand scans (2 new)" in line
     assert files[0].stat().st_mtime_ns == kept and files[1].read_bytes() == lost
     assert list(read_csv(out / "landmarks.csv", HAND)) == [f"hand-{k:04d}" for k in range(4)]
-    assert json.loads((out / "phantoms.json").read_text())["cases"]["hand-0003"]["subject"] == "subject-0001"
+    case = json.loads((out / "phantoms.json").read_text())["cases"]["hand-0003"]
+    assert case["subject"] == "subject-0001" and case["sex"] in ("female", "male") and case["shifts"] == {}
     for other in (["--set", "phantom.noise=5"], ["--seed", "2"]):
         with pytest.raises(ValueError, match="another recipe or seed"):
             phantoms.main([*COARSE, *other, "--out", str(out)])
@@ -42,7 +44,7 @@ def test_phantoms_go_into_a_study_with_their_landmarks(tmp_path, side):
     phantoms.main([*COARSE, "--set", f"phantom.side={side}", "--count", "2", "--out", str(out)])
     study.main(
         ["hand", "--side", side, "--images", str(out / "images"), "--landmarks", str(out / "landmarks.csv"),
-         "--out", str(tmp_path / "s")]
+         "--subjects", str(out / "subjects.csv"), "--out", str(tmp_path / "s")]
     )  # fmt: skip
     samples = read_samples(str(tmp_path / "s"), HAND, depth=True)
     truth = read_csv(out / "landmarks.csv", HAND)
@@ -50,6 +52,17 @@ def test_phantoms_go_into_a_study_with_their_landmarks(tmp_path, side):
         back = samples.to_patient[k][:, :3] @ samples.landmarks[k].T + samples.to_patient[k][:, 3:]
         np.testing.assert_allclose(back.T, truth[case].points, atol=0.01)
         assert samples.landmarks[k, 0, 0] > samples.landmarks[k, 4, 0]  # a left hand's patch, whichever the side
+
+
+@pytest.mark.slow
+def test_switches_are_told_and_recorded(tmp_path, capsys):
+    shifts = ["--set", "phantom.shifts.short_finger=1.0", "--set", "phantom.acquisition.oblique=1.0"]
+    phantoms.main([*COARSE, *shifts, "--count", "1", "--out", str(tmp_path / "p")])
+    assert "short_finger (100%), oblique (100%), deformation (1.5 mm)" in capsys.readouterr().out
+    case = json.loads((tmp_path / "p" / "phantoms.json").read_text())["cases"]["hand-0000"]
+    assert set(case["shifts"]) == {"short_finger"}
+    with pytest.raises(UsageError, match="scoliosis"):
+        phantoms.main([*COARSE, "--set", "phantom.shifts.scoliosis=1", "--count", "1", "--out", str(tmp_path / "q")])
 
 
 @pytest.mark.slow
