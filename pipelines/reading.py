@@ -9,7 +9,7 @@ from synth.domain.anatomy import Anatomy
 from synth.domain.posture import Up
 from synth.domain.projection import Image, Volume
 from synth.domain.reader import Reader
-from synth.domain.study import ImportSettings
+from synth.domain.settings import ImportSettings
 from synth.domain.turn import Direction
 
 

@@ -8,7 +8,7 @@
 Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
 of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,
 LPS; 2D: px, z empty; empty coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look
-at cases.png afterwards.
+at cases.png afterwards; --explain DIR shows each step of each case.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.explain import add_explain_option, explain
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from pipelines.sheet import draw_sheet
 from pipelines.subjects import add_subject_options, with_subjects
@@ -28,10 +29,11 @@ from synth.domain.landmarks import Annotation, read_annotations
 from synth.domain.patch import Crop
 from synth.domain.reader import Reader
 from synth.domain.schema import Samples
+from synth.domain.settings import ImportSettings
 from synth.domain.shards import Manifest, write_manifest, write_shard
 from synth.domain.slicer import write_markups
 from synth.domain.storage import write_bytes
-from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
+from synth.domain.study import ImportedCase, annotated, assemble, naming, prepare
 
 SHARD_ROWS = 512
 SHEET_CASES = 200
@@ -48,6 +50,7 @@ def main(argv: Sequence[str]) -> str:
     add_subject_options(options)
     options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
     add_reading_options(options)
+    add_explain_option(options)
     given = options.parse_args(argv)
     try:
         anatomy = anatomy_named(given.anatomy)
@@ -61,10 +64,12 @@ def main(argv: Sequence[str]) -> str:
     settings = reading_settings(given)
     require_side(settings, anatomy)
     require_empty(given.out)
+    if given.explain:
+        require_empty(str(given.explain))
     pairs = match(find_images(given.images), read_annotations(given.landmarks, anatomy))
     with Reader() as reader:
         pairs, attributes = with_subjects(pairs, given, reader)
-        cases = import_all(pairs, anatomy, crop, settings, reader)
+        cases = import_all(pairs, anatomy, crop, settings, reader, given.explain)
     samples = assemble(cases)
     recipe = {
         "anatomy": anatomy.name,
@@ -94,14 +99,25 @@ def record(cases: Sequence[ImportedCase]) -> dict[str, object]:
 
 
 def import_all(
-    pairs: list[tuple[Path, Annotation]], anatomy: Anatomy, crop: Crop, settings: ImportSettings, reader: Reader
+    pairs: list[tuple[Path, Annotation]],
+    anatomy: Anatomy,
+    crop: Crop,
+    settings: ImportSettings,
+    reader: Reader,
+    pictures: Path | None,
 ) -> list[ImportedCase]:
-    """The cases in order; prints what each was cut at and how large it is."""
+    """The cases in order; prints what each was cut at and how large it is. Explained in `pictures` where given."""
     cases = []
     with progress(len(pairs), "case", "importing") as bar:
         for path, annotation in pairs:
             source = read_scan(reader, path, settings)
-            cases.append(import_case(source, annotation, anatomy, crop, settings))
+            with naming(annotation.case):
+                prepared = prepare(source, anatomy, crop, settings)
+                case = annotated(prepared, source, annotation, anatomy)
+            if pictures is not None:
+                picture = explain(source, prepared, case.landmarks, anatomy, settings, case.case, case.notes)
+                write_bytes(str(pictures), f"{case.case}.png", picture)
+            cases.append(case)
             bar.update()
     print("\n".join(describe(case) for case in cases), flush=True)
     return cases

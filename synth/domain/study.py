@@ -1,8 +1,8 @@
 """From scans and their landmarks to a study: one patch per case, with the map back to the patient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,57 +23,11 @@ from synth.domain.patch import (
     silhouette_box,
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
-from synth.domain.posture import Up
 from synth.domain.projection import CouchRemoval, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.settings import ImportSettings
 from synth.domain.single import check_single
-from synth.domain.turn import Direction, turn_matrix, turned
-
-Side = Literal["left", "right"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """How scans are read.
-
-    side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
-    back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
-    series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
-    couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
-    """
-
-    side: Side | None = None
-    back: Direction | None = None
-    fingers: Direction | None = None
-    threshold: float | None = None
-    spacing_mm: float | None = None
-    series: str | None = None
-    up: Up | None = None
-    couch: CouchRemoval | Literal["auto"] = "auto"
-    couch_mm: float = 12.0
-
-    def __post_init__(self) -> None:
-        if self.side not in (None, "left", "right"):
-            raise ValueError(f"side is {self.side!r}; allowed: left, right")
-        if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
-            raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
-        for name in ("back", "fingers"):
-            if getattr(self, name) not in (None, *get_args(Direction)):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
-        self.turn  # noqa: B018  validates the two together
-        if self.up not in (None, *get_args(Up)):
-            raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
-        if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
-            raise ValueError(
-                f"couch is {self.couch}, but with up {self.up} it is not behind the body; allowed: auto, none"
-            )
-        if not 0 < self.couch_mm < 200:
-            raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
-
-    @property
-    def turn(self) -> Matrix:
-        """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
-        return turn_matrix(self.back or "anterior", self.fingers or "superior")
+from synth.domain.turn import turned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +114,17 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     )
 
 
+def couch_removal(shown: Volume, anatomy: Anatomy, settings: ImportSettings) -> CouchRemoval:
+    """How a couch is cut out of a volume: as the settings say, by default where there nearly always is one."""
+    if settings.couch != "auto":
+        return settings.couch
+    behind = anatomy.base == "body" and settings.up in (None, "anterior")
+    return "fit" if behind and is_ct(shown) else "none"
+
+
 def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:
     """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
-    couch = settings.couch
-    if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
-        behind = anatomy.base == "body" and settings.up in (None, "anterior")
-        couch = "fit" if behind and is_ct(shown) else "none"
+    couch = couch_removal(shown, anatomy, settings)
     view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
     return replace(
         view,
@@ -178,18 +137,29 @@ def import_case(
     source: Image | Volume, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
     """One case from its scan and annotation. Raises ValueError, naming the case, for whatever does not fit."""
-    case = annotation.case
+    with naming(annotation.case):
+        return annotated(prepare(source, anatomy, crop, settings), source, annotation, anatomy)
+
+
+@contextmanager
+def naming(case: str) -> Iterator[None]:
+    """Within, a ValueError names the case."""
     try:
-        prepared = prepare(source, anatomy, crop, settings)
-        landmarks = patch_landmarks(annotation, prepared, source, anatomy)
+        yield
     except ValueError as error:
         raise ValueError(f"case {case!r}: {error}") from error
+
+
+def annotated(prepared: Prepared, source: Image | Volume, annotation: Annotation, anatomy: Anatomy) -> ImportedCase:
+    """A scan that was prepared, with its landmarks. Raises ValueError where they do not suit it."""
+    landmarks = patch_landmarks(annotation, prepared, source, anatomy)
+    visible = _visible(landmarks, prepared, anatomy)
     height, width = prepared.source.silhouette.shape
     placed: tuple[str, ...] = ()
     if isinstance(source, Volume):
         placed = place_notes(annotation.points, prepared.silhouette, prepared.patch_map.patch_points)
     return ImportedCase(
-        case=case,
+        case=annotation.case,
         subject=annotation.subject,
         silhouette=prepared.silhouette,
         depth_mm=prepared.depth_mm,
@@ -197,7 +167,7 @@ def import_case(
         patch_map=prepared.patch_map,
         pixel_mm=prepared.pixel_mm,
         landmarks=landmarks.astype(np.float32),
-        visible=_visible(landmarks, prepared, anatomy),
+        visible=visible,
         threshold=prepared.source.threshold,
         source_size=(height, width),
         notes=prepared.notes + side_notes(landmarks, anatomy) + placed,

@@ -1,0 +1,55 @@
+"""How a person says that scans are to be read."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from synth.domain.patch import Matrix
+from synth.domain.posture import Up
+from synth.domain.projection import CouchRemoval
+from synth.domain.turn import Direction, turn_matrix
+
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """How scans are read.
+
+    side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
+    back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
+    series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
+    couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
+    """
+
+    side: Side | None = None
+    back: Direction | None = None
+    fingers: Direction | None = None
+    threshold: float | None = None
+    spacing_mm: float | None = None
+    series: str | None = None
+    up: Up | None = None
+    couch: CouchRemoval | Literal["auto"] = "auto"
+    couch_mm: float = 12.0
+
+    def __post_init__(self) -> None:
+        if self.side not in (None, "left", "right"):
+            raise ValueError(f"side is {self.side!r}; allowed: left, right")
+        if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
+            raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
+        for name in ("back", "fingers"):
+            if getattr(self, name) not in (None, *get_args(Direction)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
+        self.turn  # noqa: B018  validates the two together
+        if self.up not in (None, *get_args(Up)):
+            raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
+        if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
+            raise ValueError(
+                f"couch is {self.couch}, but with up {self.up} it is not behind the body; allowed: auto, none"
+            )
+        if not 0 < self.couch_mm < 200:
+            raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
+
+    @property
+    def turn(self) -> Matrix:
+        """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
+        return turn_matrix(self.back or "anterior", self.fingers or "superior")
