@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.sheet import COLOURS
 from synth.domain.anatomy import Anatomy
-from synth.domain.parts import Parts, find_parts
+from synth.domain.parts import Parts
 from synth.domain.projection import Image, Projection, Volume
 from synth.domain.settings import ImportSettings
 from synth.domain.study import Prepared
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 SHOWN_PX = 360  # pictures are thinned to this size: they are drawn no larger
 EDGE, BOX, BESIDE, APART, FIRST = "#ff3030", "#00b4d8", "#e4572e", "#8d6ab8", "#ffd400"
 PANEL_IN = 2.35  # inches across
-LINE_CHARACTERS = 170
+LINE_IN, LINE_CHARACTERS = 0.17, 170
 
 Plane = NDArray[Any]
 Extent = tuple[float, float, float, float]  # left, right, bottom, top in data units, as imshow has it
+
+Step = Callable[["Axes"], None]
 
 
 def add_explain_option(options: argparse.ArgumentParser) -> None:
@@ -43,6 +45,7 @@ def add_explain_option(options: argparse.ArgumentParser) -> None:
 
 def explain(
     source: Image | Volume,
+    parts: Parts,
     prepared: Prepared,
     points: NDArray[np.floating[Any]],
     anatomy: Anatomy,
@@ -51,50 +54,55 @@ def explain(
     notes: Sequence[str],
 ) -> bytes:
     """PNG of the steps from a scan to its patch; points: (K, >= 2) landmarks in patch px, NaN = none."""
-    shown = turned(source, settings.turn)[0] if isinstance(source, Volume) else source
     view = prepared.source
-    parts = find_parts(shown, view)
-    steps: list[Callable[[Axes], None]] = []
-    if isinstance(shown, Volume):
-        steps += _volume_steps(shown, view, settings)
-    else:
-        steps.append(lambda axes: _image(axes, shown.pixels, "image, as it is"))
-    steps += [
+    steps: list[Step] = [
+        *(_volume_steps(source, view, settings) if isinstance(source, Volume) else _image_steps(source, view)),
         lambda axes: _silhouette(axes, parts, prepared, anatomy),
         *([] if view.depth_mm is None else [lambda axes: _depth(axes, view)]),
         *([] if view.thickness_mm is None else [lambda axes: _thickness(axes, view)]),
         lambda axes: _patch(axes, prepared, points, anatomy),
         lambda axes: _observed(axes, prepared),
     ]
-    columns = -(-len(steps) // 2) if len(steps) > 4 else len(steps)
+    height, width = view.silhouette.shape
+    return _drawn(steps, height / width, case, [*_facts(view, prepared), *(f"NOTE {note}" for note in notes)])
+
+
+def _drawn(steps: Sequence[Step], tall: float, title: str, lines: Sequence[str]) -> bytes:
+    """PNG of the steps in rows, `tall` times as high as they are wide, with lines of text below."""
+    columns = -(-len(steps) // 2) if len(steps) > 5 else len(steps)
     rows = -(-len(steps) // columns)
-    tall = min(2.1, max(0.9, view.silhouette.shape[0] / view.silhouette.shape[1]))
-    lines = [*_facts(view, prepared), *(f"NOTE {note}" for note in notes)]
-    figure = Figure(figsize=(columns * PANEL_IN, rows * (PANEL_IN * tall + 0.75) + 0.5 + 0.17 * len(lines)), dpi=100)
-    foot = (0.25 + 0.17 * len(lines)) / figure.get_figheight()
+    high = rows * (PANEL_IN * min(2.1, max(0.9, tall)) + 0.75) + 0.5 + LINE_IN * len(lines)
+    figure = Figure(figsize=(columns * PANEL_IN, high), dpi=100)
+    foot = (0.25 + LINE_IN * len(lines)) / high
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    figure.subplots_adjust(0.03, foot + 0.03, 0.98, 1 - 0.7 / figure.get_figheight(), 0.12, 0.22)
+    figure.subplots_adjust(0.03, foot + 0.5 / high, 0.98, 1 - 0.7 / high, 0.12, 0.22)
     for axes in grid:
         axes.set_axis_off()
     for axes, draw in zip(grid, steps, strict=False):
         draw(axes)
-    figure.suptitle(case, fontsize=11, x=0.02, ha="left")
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     figure.text(0.02, foot, "\n".join(line[:LINE_CHARACTERS] for line in lines), fontsize=8, va="top")
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
 
 
+def _image_steps(image: Image, view: Projection) -> list[Step]:
+    return [lambda axes: _image(axes, image.pixels, "image, as it is"), lambda axes: _over(axes, image.pixels, view)]
+
+
 def _facts(view: Projection, prepared: Prepared) -> list[str]:
     height, width = view.silhouette.shape
     side = "above" if view.bright else "below"
-    pixel = "unknown" if view.pixel_mm is None else f"{view.pixel_mm[0]:.3g} mm"
-    patch = f"{prepared.pixel_mm[0]:.3g} mm" if np.isfinite(prepared.pixel_mm[0]) else "unknown"
-    return [f"{width} x {height} px of {pixel}; tissue lies {side} {view.threshold:g}; patch pixel {patch}"]
+    sizes = "their size is not known"
+    if view.pixel_mm is not None:
+        sizes = f"{view.pixel_mm[0]:.3g} mm each, {prepared.pixel_mm[0]:.3g} mm in the patch"
+    return [f"{width} x {height} px, {sizes}; tissue lies {side} {view.threshold:g}"]
 
 
-def _volume_steps(shown: Volume, view: Projection, settings: ImportSettings) -> list[Callable[["Axes"], None]]:
+def _volume_steps(source: Volume, view: Projection, settings: ImportSettings) -> list[Step]:
     """Projections and two slices through the middle of the silhouette."""
+    shown, _ = turned(source, settings.turn)
     sx, sy, sz = shown.spacing_mm
     count, depth, width = shown.voxels.shape
     thin = [max(1, n // SHOWN_PX) for n in shown.voxels.shape]
@@ -157,6 +165,16 @@ def _slice(axes: "Axes", values: Plane, extent: Extent, threshold: float, title:
         axes.contour(x, y, above, [0.5], colors=EDGE, linewidths=0.6)
     handles = [Line2D([], [], color=EDGE, lw=1), Line2D([], [], color=FIRST, lw=1)]
     _legend(axes, handles, ["threshold", "depth map"])
+
+
+def _over(axes: "Axes", pixels: Plane, view: Projection) -> None:
+    """A 2D image with the outline of its silhouette."""
+    height, width = pixels.shape
+    step = max(1, max(pixels.shape) // SHOWN_PX)
+    _image(axes, pixels, f"tissue {'above' if view.bright else 'below'} {view.threshold:g}")
+    x, y = np.arange(0, width, step) + 0.5, np.arange(0, height, step) + 0.5
+    axes.contour(x, y, view.silhouette[::step, ::step].astype(np.float32), [0.5], colors=EDGE, linewidths=0.8)
+    _legend(axes, [Line2D([], [], color=EDGE, lw=1)], ["outline of the silhouette"])
 
 
 def _silhouette(axes: "Axes", parts: Parts, prepared: Prepared, anatomy: Anatomy) -> None:

@@ -23,6 +23,7 @@ from pipelines.explain import add_explain_option, explain
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from synth.domain.cases import case_name, find_images, name_cases
 from synth.domain.landmarks import Prediction, write_predictions
+from synth.domain.parts import find_parts
 from synth.domain.reader import Reader
 from synth.domain.settings import ImportSettings
 from synth.domain.slicer import write_markups
@@ -92,7 +93,8 @@ def predict_all(
                 write_case(case, prepared, predicted, out)
                 if pictures is not None:
                     points = np.where(predicted.trusted[:, None], predicted.patch, np.nan)
-                    picture = explain(source, prepared, points, anatomy, settings, case, prepared.notes)
+                    parts = find_parts(source, prepared.source, settings.turn)
+                    picture = explain(source, parts, prepared, points, anatomy, settings, case, prepared.notes)
                     write_bytes(str(pictures), f"{case}.png", picture)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
             bar.update()

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.domain.patch import sample_mask
+from synth.domain.patch import Matrix, sample_mask
 from synth.domain.projection import SPECK, Image, Projection, Volume
+from synth.domain.turn import turned
 
 Mask = NDArray[np.bool_]
 
@@ -28,9 +29,9 @@ class Parts:
     apart: Mask
 
 
-def find_parts(shown: Image | Volume, view: Projection) -> Parts:
-    """The parts of a scan whose projection is `view`; a volume turned as it is shown."""
-    beyond = _beyond(shown, view)
+def find_parts(source: Image | Volume, view: Projection, turn: Matrix) -> Parts:
+    """The parts of a scan whose projection is `view`; turn: (3, 3) rotation that a volume was shown by."""
+    beyond = _beyond(turned(source, turn)[0] if isinstance(source, Volume) else source, view)
     labels, _ = ndimage.label(beyond, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
