@@ -160,7 +160,7 @@ def record(
         "anatomy": card.anatomy.name,
         "network": card.model.network,
         "conformal": asdict(card.conformal),
-        "settings": asdict(settings),
+        "settings": settings.record(),
         "crop": asdict(card.crop),
         "git_commit": git_commit(),
         "versions": versions(),

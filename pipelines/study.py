@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> str:
     recipe = {
         "anatomy": anatomy.name,
         "crop": dataclasses.asdict(crop),
-        "settings": dataclasses.asdict(settings),
+        "settings": settings.record(),
         **record(cases),
         "attributes": attributes,
         "virtual": are_virtual(pairs),

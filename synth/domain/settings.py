@@ -1,6 +1,7 @@
 """How a person says that scans are to be read."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from synth.domain.patch import Matrix
@@ -53,3 +54,10 @@ class ImportSettings:
     def turn(self) -> Matrix:
         """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
         return turn_matrix(self.back or "anterior", self.fingers or "superior")
+
+    def record(self) -> dict[str, object]:
+        """The settings for a manifest; a series that was named by its UID, which is a patient's, as a hash."""
+        record = asdict(self)
+        if self.series is not None and not self.series.isdecimal():
+            record["series"] = f"sha256 {hashlib.sha256(self.series.encode()).hexdigest()[:16]}"
+        return record

@@ -20,7 +20,8 @@ INTRODUCTION = """# What may be given, and what is told of it
 `study.py` and `predict.py` read 2D images (PNG, JPEG, MetaImage, DICOM radiographs) and volumes (NIfTI, MetaImage,
 NRRD, DICOM series, DICOM files of several frames). Whatever else they are given ends in one line, and nothing is
 written. Scans are read in a child process with at most 12 GiB of address space and 300 s a file, so that a damaged file
-cannot take the program with it. A folder stands for its images, or for the one DICOM case in it and in its folders.
+cannot take the program with it. A folder stands for its images, or for the one DICOM case in it and in the folders in
+it, eight deep, as discs are exported (`PATIENT/STUDY/SERIES`); the case is called as the folder that was given.
 
 Never guessed: the side of a hand (`--side`), which of two hands in a picture (cut out the one meant), which of several
 DICOM series (`--series`), a patient who does not lie on the back (`--up`). Assumed aloud (printed, and recorded in the
