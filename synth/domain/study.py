@@ -170,7 +170,7 @@ def annotated(prepared: Prepared, source: Image | Volume, annotation: Annotation
         visible=visible,
         threshold=prepared.source.threshold,
         source_size=(height, width),
-        notes=prepared.notes + side_notes(landmarks, anatomy) + placed,
+        notes=prepared.notes + side_notes(landmarks, anatomy) + placed + _outside_notes(landmarks, visible, anatomy),
     )
 
 
@@ -238,6 +238,11 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     height, width = prepared.source.silhouette.shape
     x, y = prepared.patch_map.source_points(landmarks).T
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
+
+
+def _outside_notes(landmarks: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy) -> tuple[str, ...]:
+    out = [name for k, name in enumerate(anatomy.names) if np.isfinite(landmarks[k, 0]) and visible[k] == OUTSIDE]
+    return (f"{', '.join(out)} outside the image: kept, as not seen",) if out else ()
 
 
 def _assumed(source: Image | Volume, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
