@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.sheet import COLOURS
 from synth.domain.anatomy import Anatomy
+from synth.domain.cloud import Cloud
 from synth.domain.parts import Parts
 from synth.domain.projection import Image, Projection, Volume
 from synth.domain.settings import ImportSettings
@@ -44,7 +45,7 @@ def add_explain_option(options: argparse.ArgumentParser) -> None:
 
 
 def explain(
-    source: Image | Volume,
+    source: Image | Volume | Cloud,
     parts: Parts,
     prepared: Prepared,
     points: NDArray[np.floating[Any]],
@@ -56,7 +57,8 @@ def explain(
     """PNG of the steps from a scan to its patch; points: (K, >= 2) landmarks in patch px, NaN = none."""
     view = prepared.source
     steps: list[Step] = [
-        *(_volume_steps(source, view, settings) if isinstance(source, Volume) else _image_steps(source, view)),
+        *(_volume_steps(source, view, settings) if isinstance(source, Volume) else ()),
+        *(_image_steps(source, view) if isinstance(source, Image) else ()),
         lambda axes: _silhouette(axes, parts, prepared, anatomy),
         *([] if view.depth_mm is None else [lambda axes: _depth(axes, view)]),
         *([] if view.thickness_mm is None else [lambda axes: _thickness(axes, view)]),

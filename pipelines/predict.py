@@ -4,7 +4,8 @@
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
   python pipelines/predict.py --model models:/synthmark-body/1 --out /data/predicted ct_folder/
 
-INPUT: 2D images or volumes, or folders of them, or a folder with a DICOM series; a case is named after its file.
+INPUT: 2D images, volumes or images of depth cameras (--camera, --head), or folders of them, or a folder with a DICOM
+series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
 reported and the others go on. A volume takes a second or two. Research use; not a medical device.
 """

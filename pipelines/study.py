@@ -3,12 +3,14 @@
 
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
   python pipelines/study.py body --images ct/ --landmarks landmarks.csv --out s3://bucket/study
+  python pipelines/study.py body --images depth/*.png --camera camera.json --head up --landmarks l.csv --out /data/study
   python pipelines/study.py hand --template scan.nii.gz     # an empty scan.mrk.json to annotate in 3D Slicer
 
-Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
-of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,
-LPS; 2D: px, z empty; empty coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look
-at cases.png and study.csv afterwards; --explain DIR shows each step of each case.
+Images are 2D (PNG, JPEG, MHA, a DICOM radiograph), volumes (NIfTI, MHA, NRRD, a folder with a DICOM series) or of depth
+cameras (16-bit PNG, PLY, XYZ); a folder of images stands for all of them (docs/inputs.md). Landmarks: a CSV
+case,subject,landmark,x,y,z (volumes: patient mm, LPS; depth cameras: mm in the camera's frame; 2D: px, z empty; empty
+coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look at cases.png and
+study.csv afterwards; --explain DIR shows each step of each case.
 """
 
 import argparse

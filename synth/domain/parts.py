@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from synth.domain.cloud import Cloud
 from synth.domain.patch import Matrix, sample_mask
 from synth.domain.projection import SPECK, Image, Projection, Volume
 from synth.domain.turn import turned
@@ -29,7 +30,7 @@ class Parts:
     apart: Mask
 
 
-def find_parts(source: Image | Volume, view: Projection, turn: Matrix) -> Parts:
+def find_parts(source: Image | Volume | Cloud, view: Projection, turn: Matrix) -> Parts:
     """The parts of a scan whose projection is `view`; turn: (3, 3) rotation that a volume was shown by."""
     beyond = _beyond(turned(source, turn)[0] if isinstance(source, Volume) else source, view)
     labels, _ = ndimage.label(beyond, np.ones((3, 3)))
@@ -48,7 +49,9 @@ def find_parts(source: Image | Volume, view: Projection, turn: Matrix) -> Parts:
     )
 
 
-def _beyond(shown: Image | Volume, view: Projection) -> Mask:
+def _beyond(shown: Image | Volume | Cloud, view: Projection) -> Mask:
+    if isinstance(shown, Cloud):
+        return view.silhouette
     if isinstance(shown, Image):
         return np.asarray((shown.pixels > view.threshold) == view.bright)
     sx, _, sz = shown.spacing_mm

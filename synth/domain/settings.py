@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from synth.domain.cloud import Camera
+from synth.domain.overhead import Head
 from synth.domain.patch import Matrix
 from synth.domain.posture import Up
 from synth.domain.projection import CouchRemoval
@@ -20,6 +22,7 @@ class ImportSettings:
     back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
     series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
     couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
+    camera: of depth images; unit_mm: of point clouds; head: where the head (a hand's fingers) lies in a camera's image
     """
 
     side: Side | None = None
@@ -31,6 +34,9 @@ class ImportSettings:
     up: Up | None = None
     couch: CouchRemoval | Literal["auto"] = "auto"
     couch_mm: float = 12.0
+    camera: Camera | None = None
+    unit_mm: float | None = None
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         if self.side not in (None, "left", "right"):
@@ -41,6 +47,8 @@ class ImportSettings:
             if getattr(self, name) not in (None, *get_args(Direction)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
         self.turn  # noqa: B018  validates the two together
+        if self.head not in (None, *get_args(Head)):
+            raise ValueError(f"head is {self.head!r}; allowed: {', '.join(get_args(Head))}")
         if self.up not in (None, *get_args(Up)):
             raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
         if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):

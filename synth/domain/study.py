@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
+from synth.domain.cloud import Cloud
+from synth.domain.couch_plane import plane_of
 from synth.domain.landmarks import Annotation
+from synth.domain.overhead import overlook
 from synth.domain.patch import (
     Crop,
     Matrix,
@@ -73,7 +76,7 @@ class ImportedCase:
     notes: tuple[str, ...]
 
 
-def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
+def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
     """The patch of an image or volume.
 
     Raises: ValueError where no silhouette is found, a hand's side is not given, or there are two hands.
@@ -84,9 +87,11 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if isinstance(source, Volume):
         shown, to_patient = turned(source, settings.turn)
         view = _view(shown, to_patient, anatomy, settings)
+    elif isinstance(source, Cloud):
+        view = _overlooked(source, settings)
     else:
         view = outline(source, threshold=settings.threshold)
-    if anatomy.base == "hand":
+    if anatomy.base == "hand" and not isinstance(shown, Cloud):
         check_single(shown, view)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
@@ -100,18 +105,32 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
         depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
     height, width = view.silhouette.shape
+    observed = observed_pixels(to_source, (height, width), anatomy.size)
+    if view.observed is not None:
+        observed &= sample_mask(view.observed, to_source, anatomy.size)
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
-        observed=observed_pixels(to_source, (height, width), anatomy.size),
+        observed=observed,
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
         notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
     )
+
+
+def _overlooked(cloud: Cloud, settings: ImportSettings) -> Projection:
+    """What lies on the couch before a depth camera."""
+    if settings.head is None:
+        raise ValueError(
+            "where the head (a hand's fingers) lies in the camera's image is not known; "
+            "give --head up, down, left or right"
+        )
+    plane = None if settings.camera is None or settings.camera.plane is None else plane_of(settings.camera.plane)
+    return overlook(cloud, settings.head, plane)
 
 
 def couch_removal(shown: Volume, anatomy: Anatomy, settings: ImportSettings) -> CouchRemoval:
@@ -134,7 +153,7 @@ def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportS
 
 
 def import_case(
-    source: Image | Volume, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
+    source: Image | Volume | Cloud, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
     """One case from its scan and annotation. Raises ValueError, naming the case, for whatever does not fit."""
     with naming(annotation.case):
@@ -150,13 +169,15 @@ def naming(case: str) -> Iterator[None]:
         raise ValueError(f"case {case!r}: {error}") from error
 
 
-def annotated(prepared: Prepared, source: Image | Volume, annotation: Annotation, anatomy: Anatomy) -> ImportedCase:
+def annotated(
+    prepared: Prepared, source: Image | Volume | Cloud, annotation: Annotation, anatomy: Anatomy
+) -> ImportedCase:
     """A scan that was prepared, with its landmarks. Raises ValueError where they do not suit it."""
     landmarks = patch_landmarks(annotation, prepared, source, anatomy)
     visible = _visible(landmarks, prepared, anatomy)
     height, width = prepared.source.silhouette.shape
     placed: tuple[str, ...] = ()
-    if isinstance(source, Volume):
+    if not isinstance(source, Image):
         placed = place_notes(annotation.points, prepared.silhouette, prepared.patch_map.patch_points)
     return ImportedCase(
         case=annotation.case,
@@ -175,7 +196,7 @@ def annotated(prepared: Prepared, source: Image | Volume, annotation: Annotation
 
 
 def patch_landmarks(
-    annotation: Annotation, prepared: Prepared, source: Image | Volume, anatomy: Anatomy
+    annotation: Annotation, prepared: Prepared, source: Image | Volume | Cloud, anatomy: Anatomy
 ) -> NDArray[np.float64]:
     """(K, 3) landmarks in patch px, patch px, depth mm; depth NaN for 2D images, all NaN where not annotated.
 
@@ -183,7 +204,7 @@ def patch_landmarks(
     """
     points = np.array(annotation.points, np.float64)
     given = np.isfinite(points[:, 0])
-    if isinstance(source, Volume):
+    if not isinstance(source, Image):
         low, high = _extent(source)
         if not np.isfinite(points[given]).all():
             raise ValueError("a volume needs z (patient mm, LPS) for every landmark; the file has empty z")
@@ -197,7 +218,7 @@ def patch_landmarks(
         low, high = np.zeros(3), np.array([source.pixels.shape[1], source.pixels.shape[0], 0.0])
         xy = apply_affine(invert_affine(prepared.patch_map.to_source), points[:, :2])
         patch = np.column_stack([xy, np.full(len(xy), np.nan)])
-    check_extent(points, low, high, anatomy.names, "mm LPS" if isinstance(source, Volume) else "px")
+    check_extent(points, low, high, anatomy.names, "px" if isinstance(source, Image) else "mm LPS")
     return np.asarray(patch)
 
 
@@ -224,9 +245,11 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     )
 
 
-def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
-    """(low, high) corners (3,) of a volume in patient mm."""
-    affine = volume.index_to_patient
+def _extent(source: Volume | Cloud) -> tuple[Matrix, Matrix]:
+    """(low, high) corners (3,) of a volume in patient mm, of a cloud in the camera's."""
+    if isinstance(source, Cloud):
+        return source.points.min(0).astype(np.float64), source.points.max(0).astype(np.float64)
+    volume, affine = source, source.index_to_patient
     shape = np.array(volume.voxels.shape[::-1], np.float64)
     corners = apply_affine(affine, np.array([[-0.5, -0.5, -0.5], shape - 0.5]))
     return corners[0], corners[1]
@@ -245,7 +268,7 @@ def _outside_notes(landmarks: Matrix, visible: NDArray[np.uint8], anatomy: Anato
     return (f"{', '.join(out)} outside the image: kept, as not seen",) if out else ()
 
 
-def _assumed(source: Image | Volume, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
+def _assumed(source: Image | Volume | Cloud, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
     """What no file tells of a hand: how it was turned in the scanner."""
     if anatomy.base != "hand" or not isinstance(source, Volume) or (settings.back and settings.fingers):
         return ()
