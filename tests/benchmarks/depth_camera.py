@@ -67,6 +67,15 @@ def agreement(view: Projection, vertices: NDArray[np.float64], triangles: NDArra
     }
 
 
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and extremes."""
+    return {
+        "median": round(float(np.median(values)), 4),
+        "from": round(min(values), 4),
+        "to": round(max(values), 4),
+    }
+
+
 def main() -> None:
     """Print the figures."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,11 +92,7 @@ def main() -> None:
             view = overlook(depth_cloud(image, CAMERA), "left")
             seconds = time.perf_counter() - start
             rows.append(agreement(view, vertices, template.triangles) | {"seconds": seconds})
-        result[name] = {
-            key: {"median": round(float(np.median(values)), 4), "worst": [round(min(values), 4), round(max(values), 4)]}
-            for key in rows[0]
-            for values in [[row[key] for row in rows]]
-        }
+        result[name] = {key: spread([row[key] for row in rows]) for key in rows[0]}
     print(json.dumps({"bodies": count, **result, **surroundings()}, indent=1))
 
 
