@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from pipelines.sheet import COLOURS
 from synth.domain.anatomy import Anatomy
-from synth.domain.cloud import Cloud
 from synth.domain.parts import Parts
 from synth.domain.projection import Image, Projection, Volume
 from synth.domain.settings import ImportSettings
 from synth.domain.study import Prepared
-from synth.domain.turn import turned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +43,8 @@ def add_explain_option(options: argparse.ArgumentParser) -> None:
 
 
 def explain(
-    source: Image | Volume | Cloud,
-    parts: Parts,
     prepared: Prepared,
+    parts: Parts,
     points: NDArray[np.floating[Any]],
     anatomy: Anatomy,
     settings: ImportSettings,
@@ -55,10 +52,10 @@ def explain(
     notes: Sequence[str],
 ) -> bytes:
     """PNG of the steps from a scan to its patch; points: (K, >= 2) landmarks in patch px, NaN = none."""
-    view = prepared.source
+    view, shown = prepared.source, prepared.shown
     steps: list[Step] = [
-        *(_volume_steps(source, view, settings) if isinstance(source, Volume) else ()),
-        *(_image_steps(source, view) if isinstance(source, Image) else ()),
+        *(_volume_steps(shown, view, settings) if isinstance(shown, Volume) else ()),
+        *(_image_steps(shown, view) if isinstance(shown, Image) else ()),
         lambda axes: _silhouette(axes, parts, prepared, anatomy),
         *([] if view.depth_mm is None else [lambda axes: _depth(axes, view)]),
         *([] if view.thickness_mm is None else [lambda axes: _thickness(axes, view)]),
@@ -102,9 +99,8 @@ def _facts(view: Projection, prepared: Prepared) -> list[str]:
     return [f"{width} x {height} px, {sizes}; tissue lies {side} {view.threshold:g}"]
 
 
-def _volume_steps(source: Volume, view: Projection, settings: ImportSettings) -> list[Step]:
+def _volume_steps(shown: Volume, view: Projection, settings: ImportSettings) -> list[Step]:
     """Projections and two slices through the middle of the silhouette."""
-    shown, _ = turned(source, settings.turn)
     sx, sy, sz = shown.spacing_mm
     count, depth, width = shown.voxels.shape
     thin = [max(1, n // SHOWN_PX) for n in shown.voxels.shape]

@@ -94,8 +94,8 @@ def predict_all(
                 write_case(case, prepared, predicted, out)
                 if pictures is not None:
                     points = np.where(predicted.trusted[:, None], predicted.patch, np.nan)
-                    parts = find_parts(source, prepared.source, settings.turn)
-                    picture = explain(source, parts, prepared, points, anatomy, settings, case, prepared.notes)
+                    parts = find_parts(prepared.shown, prepared.source)
+                    picture = explain(prepared, parts, points, anatomy, settings, case, prepared.notes)
                     write_bytes(str(pictures), f"{case}.png", picture)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
             bar.update()

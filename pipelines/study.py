@@ -126,9 +126,9 @@ def import_all(
             with naming(annotation.case):
                 prepared = prepare(source, anatomy, crop, settings)
                 case = annotated(prepared, source, annotation, anatomy)
-                parts = find_parts(source, prepared.source, settings.turn)
+                parts = find_parts(prepared.shown, prepared.source)
             if pictures is not None:
-                picture = explain(source, parts, prepared, case.landmarks, anatomy, settings, case.case, case.notes)
+                picture = explain(prepared, parts, case.landmarks, anatomy, settings, case.case, case.notes)
                 write_bytes(str(pictures), f"{case.case}.png", picture)
             cases.append(case)
             measures.append(measured(case, prepared, parts, anatomy))

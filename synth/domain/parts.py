@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.cloud import Cloud
-from synth.domain.patch import Matrix, sample_mask
+from synth.domain.patch import sample_mask
 from synth.domain.projection import SPECK, Image, Projection, Volume
-from synth.domain.turn import turned
 
 Mask = NDArray[np.bool_]
 
@@ -30,9 +29,9 @@ class Parts:
     apart: Mask
 
 
-def find_parts(source: Image | Volume | Cloud, view: Projection, turn: Matrix) -> Parts:
-    """The parts of a scan whose projection is `view`; turn: (3, 3) rotation that a volume was shown by."""
-    beyond = _beyond(turned(source, turn)[0] if isinstance(source, Volume) else source, view)
+def find_parts(shown: Image | Volume | Cloud, view: Projection) -> Parts:
+    """The parts of a scan, as it was cut (study.Prepared.shown), whose projection is `view`."""
+    beyond = _beyond(shown, view)
     labels, _ = ndimage.label(beyond, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0

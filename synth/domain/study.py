@@ -42,6 +42,7 @@ class Prepared:
     patch_map: patch -> source px and patient mm; to_viewer: (3, 4) patch (x, y, depth mm) -> 3D Slicer position
     pixel_mm: (2,) float32 size of a patch pixel (x, y), NaN where unknown
     source: the projection in source pixels, with the threshold used; notes: what a person should look at
+    shown: what was cut at that threshold: the scan, a volume turned as it is seen
     """
 
     silhouette: NDArray[np.bool_]
@@ -52,6 +53,7 @@ class Prepared:
     pixel_mm: NDArray[np.float32]
     source: Projection
     notes: tuple[str, ...]
+    shown: Image | Volume | Cloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +106,26 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
     if view.depth_mm is not None:
         sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
         depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
-    height, width = view.silhouette.shape
-    observed = observed_pixels(to_source, (height, width), anatomy.size)
-    if view.observed is not None:
-        observed &= sample_mask(view.observed, to_source, anatomy.size)
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
-        observed=observed,
+        observed=_observed(view, to_source, anatomy.size),
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
         notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        shown=shown,
     )
+
+
+def _observed(view: Projection, to_source: Matrix, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean patch: which pixels lie inside the source, and in what was seen of it."""
+    height, width = view.silhouette.shape
+    observed = observed_pixels(to_source, (height, width), size)
+    return observed if view.observed is None else observed & sample_mask(view.observed, to_source, size)
 
 
 def _overlooked(cloud: Cloud, settings: ImportSettings) -> Projection:

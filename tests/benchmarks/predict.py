@@ -94,12 +94,10 @@ def measure(case: Path, loaded: LoadedModel, out: Path, repeats: int) -> dict[st
             timed("warm: write", lambda p=prepared, q=predicted: write_case("case", p, q, out))
             timed("warm: hash the input", lambda: content_digest(case))
             found.setdefault("warm", []).append(time.perf_counter() - start)
-            parts = timed("explain: parts", lambda s=source, p=prepared: find_parts(s, p.source, SETTINGS.turn))
+            parts = timed("explain: parts", lambda p=prepared: find_parts(p.shown, p.source))
             timed(
                 "explain: picture",
-                lambda s=source, p=prepared, q=predicted, r=parts: explain(
-                    s, r, p, q.patch, BODY, SETTINGS, "case", p.notes
-                ),
+                lambda p=prepared, q=predicted, r=parts: explain(p, r, q.patch, BODY, SETTINGS, "case", p.notes),
             )
             if turn == 0:
                 found.clear()

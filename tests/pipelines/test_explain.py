@@ -42,18 +42,18 @@ def test_the_picture_is_the_same_every_time_and_changes_with_the_landmarks(kind)
     settings = ImportSettings()
     prepared = prepare(source, BODY, Crop(), settings)
     points = np.full((BODY.num_landmarks, 2), np.nan)
-    parts = find_parts(source, prepared.source, settings.turn)
-    first, again = (explain(source, parts, prepared, points, BODY, settings, "a", prepared.notes) for _ in range(2))
+    parts = find_parts(prepared.shown, prepared.source)
+    first, again = (explain(prepared, parts, points, BODY, settings, "a", prepared.notes) for _ in range(2))
     np.testing.assert_array_equal(picture(first), picture(again))
     points[0] = 40, 80
-    other = picture(explain(source, parts, prepared, points, BODY, settings, "a", prepared.notes))
+    other = picture(explain(prepared, parts, points, BODY, settings, "a", prepared.notes))
     assert other.shape == picture(first).shape and (other != picture(first)).any()
 
 
 def test_what_was_cut_out_is_told_from_what_lies_apart():
     source = body()
     view = prepare(source, BODY, Crop(), ImportSettings()).source
-    parts = find_parts(source, view, np.eye(3))
+    parts = find_parts(source, view)
     assert parts.count == 2 and parts.second_px == 4 * 10  # square pixels of 4 mm: 4 x 4 voxels of 10 mm along z
     assert parts.apart.sum() == 40 and 30 * 200 <= view.silhouette.sum() <= 30 * 202
     np.testing.assert_array_equal(parts.beside, parts.beyond & ~view.silhouette & ~parts.apart)

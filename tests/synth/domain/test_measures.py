@@ -28,7 +28,7 @@ def row(image, points=None, visible=None, case="a"):
     view = outline(image, threshold=5.0)
     points = np.full((5, 2), np.nan) if points is None else points
     visible = np.full(5, INSIDE, np.uint8) if visible is None else np.array(visible, np.uint8)
-    parts = find_parts(image, view, np.eye(3))
+    parts = find_parts(image, view)
     return measure(view, parts, points, visible, HAND, case=case, subject="p", notes=("one", "two"))
 
 
