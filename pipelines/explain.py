@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
 from numpy.typing import NDArray
@@ -79,11 +80,18 @@ def _drawn(steps: Sequence[Step], tall: float, title: str, lines: Sequence[str])
         axes.set_axis_off()
     for axes, draw in zip(grid, steps, strict=False):
         draw(axes)
-    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    figure.text(0.02, foot, "\n".join(line[:LINE_CHARACTERS] for line in lines), fontsize=8, va="top")
+    figure.suptitle(_drawable(title), fontsize=11, x=0.02, ha="left", parse_math=False)
+    text = "\n".join(_drawable(line[:LINE_CHARACTERS]) for line in lines)
+    figure.text(0.02, foot, text, fontsize=8, va="top", parse_math=False)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
+
+
+def _drawable(text: str) -> str:
+    """The text with a box for what the font lacks: matplotlib would warn of each."""
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(c if ord(c) in known else "□" for c in text)
 
 
 def _image_steps(image: Image, view: Projection) -> list[Step]:

@@ -50,6 +50,14 @@ def test_the_picture_is_the_same_every_time_and_changes_with_the_landmarks(kind)
     assert other.shape == picture(first).shape and (other != picture(first)).any()
 
 
+@pytest.mark.parametrize("name", ["$\\frac{1}$ a$", "手 7", "a" * 300])
+def test_a_case_may_be_called_anything(name):
+    image = Image(pixels=np.pad(np.full((40, 20), 9.0, np.float32), 10), spacing_mm=None, to_viewer=np.eye(2, 3))
+    prepared = prepare(image, BODY, Crop(), ImportSettings())
+    parts, points = find_parts(prepared.shown, prepared.source), np.full((BODY.num_landmarks, 2), np.nan)
+    assert explain(prepared, parts, points, BODY, ImportSettings(), name, [name])
+
+
 def test_what_was_cut_out_is_told_from_what_lies_apart():
     source = body()
     view = prepare(source, BODY, Crop(), ImportSettings()).source
