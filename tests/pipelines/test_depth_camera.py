@@ -1,17 +1,19 @@
 """Depth images and point clouds through the verbs: both give one study, and what is not known is asked."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
 
-from pipelines import study
+from pipelines import predict, study
 from pipelines.cli import UsageError
 from synth.domain.anatomy import BODY
 from synth.domain.cloud import depth_cloud
 from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.shards import read_manifest, read_samples
 from synth.domain.volume import write_image
+from tests.benchmarks.predict import save_untaught
 from tests.synth.domain.test_overhead import PLAIN, box, clouds
 
 
@@ -19,6 +21,7 @@ from tests.synth.domain.test_overhead import PLAIN, box, clouds
 def scene(tmp_path):
     """depth.png, camera.json, little.ply of the same box, and landmarks on it in the camera's mm."""
     image, camera = box()
+    image.pixels[70:170, 140:180] -= np.arange(40) // 4
     write_image(image.pixels.astype(np.uint16), tmp_path / "depth.png")
     (tmp_path / "camera.json").write_text(json.dumps(PLAIN | {"depth_scale": 0.001}))
     (tmp_path / "saved").mkdir()
@@ -49,6 +52,23 @@ def test_an_image_and_a_cloud_of_one_scene_give_the_same_case(scene, capsys):
     assert "a unit of depth is taken as 1 mm" in printed and "a unit of the cloud is taken as 1000 mm" in printed
     settings = read_manifest(str(scene / "study depth")).recipe["settings"]
     assert settings["head"] == "up" and settings["camera"]["fx"] == 400
+
+
+def test_predictions_are_in_the_frame_of_the_camera(scene):
+    save_untaught(scene / "model")
+    predict.main(
+        ["--model", str(scene / "model"), "--out", str(scene / "p"), "--head", "up", "--camera",
+         str(scene / "camera.json"), str(scene / "depth.png")]
+    )  # fmt: skip
+    with open(scene / "p" / "landmarks.csv", newline="") as stream:
+        placed = [row for row in csv.DictReader(stream) if row["status"] == "ok"]
+    record = json.loads((scene / "p" / "run.json").read_text())
+    assert (
+        record["settings"]["camera"]["unit_mm"] == 1 and "as the camera's file says" in record["cases"][0]["notes"][0]
+    )
+    for row in placed:
+        x, y, z = (float(row[f"{axis}_mm"]) for axis in "xyz")
+        assert abs(x) < 100 and abs(y) < 250 and 900 < z < 1100
 
 
 def test_what_is_not_known_is_asked(scene):

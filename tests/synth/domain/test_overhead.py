@@ -200,3 +200,23 @@ def test_every_way_of_saving_a_cloud_gives_the_same_points(tmp_path):
 def test_points_that_were_not_seen_are_left_out(tmp_path):
     (tmp_path / "a.xyz").write_text("0 0 0\nnan 1 2\n1 2 3\n")
     np.testing.assert_array_equal(read_points(tmp_path / "a.xyz"), [[1, 2, 3]])
+
+
+@pytest.mark.parametrize("kind", ["little.ply", "text.ply", "plain.xyz"])
+def test_a_damaged_cloud_is_read_or_refused_and_nothing_else(tmp_path, kind):
+    (tmp_path / "in").mkdir()
+    clouds(tmp_path / "in", depth_cloud(*box()).points[::40])
+    whole, rng = (tmp_path / "in" / kind).read_bytes(), np.random.default_rng([9, 1])
+    path, refused = tmp_path / kind, 0
+    for _ in range(200):
+        damaged = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.3 else whole)
+        for place in rng.integers(0, min(len(damaged), 400), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            points = read_points(path)
+        except ValueError as error:
+            refused += str(error).isprintable()
+        else:
+            assert np.isfinite(points).all() and points.shape[1] == 3
+    assert refused > 20
