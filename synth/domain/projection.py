@@ -78,7 +78,7 @@ class Projection:
     to_viewer: (3, 4) the same points -> the position that 3D Slicer shows; differs for 2D images alone
     pixel_mm: (x, y) size of a source pixel, None where unknown
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
-    observed: (H, W) bool, which pixels the image tells anything of; None = all of it
+    observed: (H, W) bool, what was seen, tissue or not; None for all of it
     """
 
     silhouette: NDArray[np.bool_]
