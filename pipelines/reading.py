@@ -7,7 +7,8 @@ from typing import get_args
 from pipelines.cli import UsageError
 from synth.domain.anatomy import Anatomy
 from synth.domain.posture import Up
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings
 from synth.domain.turn import Direction

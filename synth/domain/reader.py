@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.posture import Up
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 
 MEMORY_BYTES = 12 << 30  # a volume of MAX_VOXELS float32, and its copy on straight axes, with what Python needs
 SECONDS = 300.0

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from synth.domain.projection import Image, Projection, Volume
+from synth.domain.projection import Projection, Volume
+from synth.domain.radiograph import Image
 
 SECOND = 0.4  # a part of this share of the largest one is no marker, ruler or loose fingertip
 

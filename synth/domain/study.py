@@ -24,7 +24,8 @@ from synth.domain.patch import (
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
 from synth.domain.posture import Up
-from synth.domain.projection import CouchRemoval, Image, Projection, Volume, fill_nearest, is_ct, outline, project
+from synth.domain.projection import CouchRemoval, Projection, Volume, fill_nearest, is_ct, project
+from synth.domain.radiograph import Image, outline
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.single import check_single
 from synth.domain.turn import Direction, turn_matrix, turned

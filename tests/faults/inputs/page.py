@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from synth.domain.cases import find_images, name_cases
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from tests.faults.inputs.files import INPUTS as FILES
 from tests.faults.inputs.flat import INPUTS as FLAT
