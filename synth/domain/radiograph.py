@@ -4,9 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from synth.domain.field import find_field
+from synth.domain.flat_tissue import find_tissue, reduced
 from synth.domain.patch import Matrix
 from synth.domain.projection import Projection, largest_component, otsu
+
+WORK = 800  # px: larger pictures are reduced for finding an outline; a patch pixel is still 5 of these
+RIM = 0.006  # of the picture's size: how far the edge of a frame is blurred
+SHARP = 0.002  # of the silhouette: so much may differ beyond a pixel where an outline is sharp
+TWO_VALUES, EDGES = 0.1, 0.03  # of the range, and of the pixels: how far a plain silhouette may stray from two values
+SQUARE = np.ones((3, 3))
+
+Mask = NDArray[np.bool_]
+Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,24 +29,38 @@ class Image:
     spacing_mm: (x, y) size of a pixel, None where unknown
     to_viewer: (2, 3) px (centres at +0.5) -> the position that 3D Slicer shows for it, in the file's own geometry
     notes: what was assumed or mended in reading it
+    bright: whether tissue is brighter than air by the header; None where there is none that tells
     """
 
     pixels: NDArray[np.float32]
     spacing_mm: tuple[float, float] | None
     to_viewer: Matrix
     notes: tuple[str, ...] = ()
+    bright: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlined:
+    """What is found in a picture: mask, field (H, W); level: of intensity in the middle; bright; notes."""
+
+    mask: Mask
+    field: Mask | None
+    level: float
+    bright: bool
+    notes: tuple[str, ...] = ()
 
 
 def outline(image: Image, *, threshold: float | None = None) -> Projection:
-    """The silhouette of a 2D image: its largest connected part on the side of the threshold that its border is not.
+    """The silhouette of a 2D image: its largest part that is no air, no frame and no lead.
 
+    Where one threshold cuts the picture sharply, as a plain silhouette or a hand on cloth, it does; else tissue is what
+    differs from a smooth surface of air within the field. With `threshold`, the side of it that the border is not.
     Raises: ValueError for a constant image, or where nothing is left.
     """
-    level = otsu(image.pixels) if threshold is None else threshold
-    above = image.pixels > level
-    border = np.concatenate([above[0], above[-1], above[:, 0], above[:, -1]])
-    bright = bool(border.mean() < 0.5)
-    silhouette = largest_component(above if bright else ~above)
+    found = _cut(image.pixels, otsu(image.pixels) if threshold is None else threshold)
+    if threshold is None and not _two_valued(image.pixels, found.mask):
+        found = _of_air(image, found)
+    silhouette = largest_component(found.mask)
     viewer = _lift(image.to_viewer)
     if image.spacing_mm is None:
         to_patient = np.eye(3, 4)
@@ -50,9 +76,78 @@ def outline(image: Image, *, threshold: float | None = None) -> Projection:
         to_patient=to_patient,
         to_viewer=viewer,
         pixel_mm=image.spacing_mm,
-        threshold=level,
-        bright=bright,
+        threshold=found.level,
+        bright=found.bright,
+        observed=found.field,
+        second=_second(found.mask),
+        notes=found.notes,
     )
+
+
+def _cut(pixels: Plane, level: float) -> Outlined:
+    """The side of a threshold that the picture's border is not."""
+    above = pixels > level
+    border = np.concatenate([above[0], above[-1], above[:, 0], above[:, -1]])
+    bright = bool(border.mean() < 0.5)
+    return Outlined(mask=above if bright else ~above, field=None, level=level, bright=bright)
+
+
+def _of_air(image: Image, plain: Outlined) -> Outlined:
+    """What differs from the air around it, unless the plain threshold finds the same outline to a pixel."""
+    factor = -(-max(image.pixels.shape) // WORK)
+    pixels = reduced(image.pixels, factor)
+    field = find_field(pixels)
+    framed = not field.all()
+    inner = field
+    if framed:  # the frame's edge is blurred
+        inner = np.asarray(
+            ndimage.binary_erosion(np.pad(field, 1, mode="edge"), iterations=max(2, round(RIM * max(pixels.shape))))
+        )[1:-1, 1:-1]
+    seen = find_tissue(pixels, inner, image.bright)
+    mask = largest_component(seen.mask)
+    if not framed and _same(mask, reduced(plain.mask, factor) >= 0.5):
+        return plain
+    if framed:  # a forearm goes on up to the frame
+        beside = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
+        mask = mask[tuple(beside)] & field
+    notes = seen.notes
+    if framed:
+        notes += (f"a field of {field.mean():.0%} of the picture lies in a frame: what is outside is not known",)
+    return Outlined(
+        mask=_enlarged(mask, factor, image.pixels.shape),
+        field=_enlarged(field, factor, image.pixels.shape) if framed else None,
+        level=seen.level,
+        bright=seen.bright,
+        notes=notes,
+    )
+
+
+def _two_valued(pixels: Plane, mask: Mask) -> bool:
+    """Whether a picture is a plain silhouette: but for its edges, each side of the threshold has one value."""
+    near = TWO_VALUES * float(np.ptp(pixels))
+    off = [np.abs(pixels[side] - np.median(pixels[side])) > near for side in (mask, ~mask) if side.any()]
+    return bool(np.concatenate(off).mean() <= EDGES)
+
+
+def _same(mask: Mask, plain: Mask) -> bool:
+    """Whether two outlines are the same to a pixel."""
+    wide, narrow = ndimage.binary_dilation(plain, SQUARE), ndimage.binary_erosion(plain, SQUARE)
+    return bool((mask & ~wide).sum() + (narrow & ~mask).sum() <= SHARP * plain.sum())
+
+
+def _second(mask: Mask) -> float:
+    """Size of the second largest part of a mask over that of the largest; 0 where there is one."""
+    labels, count = ndimage.label(mask, SQUARE)
+    sizes = np.sort(np.bincount(labels.ravel())[1:])
+    return float(sizes[-2] / sizes[-1]) if count > 1 else 0.0
+
+
+def _enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
+    """A reduced mask at full size (H, W), its edges interpolated."""
+    if factor == 1:
+        return mask
+    soft = ndimage.zoom(mask.astype(np.float32), factor, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(soft[: shape[0], : shape[1]] >= 0.5)
 
 
 def _lift(affine: Matrix) -> Matrix:

@@ -12,21 +12,22 @@ SECOND = 0.4  # a part of this share of the largest one is no marker, ruler or l
 def check_single(source: Image | Volume, view: Projection) -> None:
     """Raise ValueError where a second part of the picture is nearly as large as the one in `view`.
 
-    What touches two edges of the picture is its frame or collimation, no hand.
+    What touches two edges of a volume is its frame or couch, no hand; of an image, `outline` has left that out.
     """
-    if isinstance(source, Image):
-        mask = (source.pixels > view.threshold) == view.bright
-    else:
-        mask = np.asarray(source.voxels.max(1) > view.threshold)
+    second = view.second if isinstance(source, Image) else _second(source, view)
+    if second >= SECOND:
+        raise ValueError(
+            f"shows two parts, one {second:.0%} of the size of the other: two hands? cut out the one meant"
+        )
+
+
+def _second(volume: Volume, view: Projection) -> float:
+    """Size of the second part of a volume over that of the largest one."""
+    mask = np.asarray(volume.voxels.max(1) > view.threshold)
     labels, _ = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     edges = [set(np.unique(edge)) for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1])]
     largest = int(sizes.argmax())
-    for part in range(1, len(sizes)):
-        framed = sum(part in edge for edge in edges) > 1
-        if part != largest and not framed and sizes[part] >= SECOND * sizes[largest]:
-            share = sizes[part] / sizes[largest]
-            raise ValueError(
-                f"shows two parts, one {share:.0%} of the size of the other: two hands? cut out the one meant"
-            )
+    alone = [part for part in range(1, len(sizes)) if part != largest and sum(part in edge for edge in edges) < 2]
+    return float(max((sizes[part] for part in alone), default=0) / sizes[largest])

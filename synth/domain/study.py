@@ -146,19 +146,25 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if view.depth_mm is not None:
         sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
         depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
-    height, width = view.silhouette.shape
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
-        observed=observed_pixels(to_source, (height, width), anatomy.size),
+        observed=_observed(view, to_source, anatomy.size),
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        notes=source.notes + view.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
     )
+
+
+def _observed(view: Projection, to_source: Matrix, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean patch: which pixels lie inside the source, and in what was seen of it."""
+    height, width = view.silhouette.shape
+    observed = observed_pixels(to_source, (height, width), size)
+    return observed if view.observed is None else observed & sample_mask(view.observed, to_source, size)
 
 
 def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:

@@ -1,0 +1,94 @@
+"""The field of a radiograph: what collimator, shutter, cassette or the edge of a scanned film leave of a picture."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+TOLERANCE = 0.03  # of the picture's range: how far the values of a frame spread
+LEVELS = 4  # how many values along the rim are tried
+STRIPS = 3  # frames within frames: paper, film, collimator
+SMALLEST = 0.15  # a field covers at least this share of the picture
+THINNEST = 0.004  # and a frame this share
+BAND = 3  # px beside the edge that are compared
+RIM_IS_FRAME = 0.8  # of the band outside a field
+EDGE_IS_FIELD = 0.85  # of the band inside it; even a closed hand on plain air touches its hull with less
+CONTRAST = 2.0  # times the tolerance between frame and field
+
+Mask = NDArray[np.bool_]
+
+
+def find_field(pixels: NDArray[np.float32]) -> Mask:
+    """(H, W) the convex region that frames of one value leave, all of the picture where there is none.
+
+    A frame begins at the picture's border; where what it leaves is cut out, its edge is straight, sharp, and convex.
+    """
+    field = np.ones(pixels.shape, np.bool_)
+    low, high = (float(v) for v in np.percentile(pixels, (0.5, 99.5)))
+    tolerance = TOLERANCE * (high - low)
+    if tolerance == 0:
+        return field
+    for _ in range(STRIPS):
+        inner = _without_frame(pixels, field, tolerance)
+        if inner is None:
+            break
+        field = inner
+    return field
+
+
+def _without_frame(pixels: NDArray[np.float32], field: Mask, tolerance: float) -> Mask | None:
+    """The field without the largest frame around it; None where there is none."""
+    rim = field & ~_eroded(field, BAND)
+    values = np.round(pixels[rim] / tolerance)
+    levels, counts = np.unique(values, return_counts=True)
+    common = levels[np.argsort(-counts)][:LEVELS]
+    found = [_inside(pixels, field, rim, level * tolerance, tolerance) for level in common]
+    return min((inner for inner in found if inner is not None), key=np.sum, default=None)
+
+
+def _inside(pixels: NDArray[np.float32], field: Mask, rim: Mask, level: float, tolerance: float) -> Mask | None:
+    """What a frame of one level leaves of the field; None where its edge is not that of a frame."""
+    labels, _ = ndimage.label(field & (np.abs(pixels - level) <= tolerance))
+    touching = np.unique(labels[rim & (labels > 0)])
+    frame = np.isin(labels, touching) & (labels > 0)
+    rest = ndimage.binary_opening(field & ~frame, np.ones((3, 3)))
+    labels, count = ndimage.label(rest)
+    if count == 0:
+        return None
+    rest = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    hull = _hull(rest) & field
+    left = field & ~hull
+    if hull.mean() < SMALLEST or left.mean() < THINNEST:
+        return None
+    outside = ndimage.binary_dilation(hull, iterations=BAND) & left
+    inside = hull & ndimage.binary_dilation(left, iterations=BAND)
+    deeper = hull & ndimage.binary_dilation(inside, iterations=BAND) & ~inside
+    sharp = np.median(np.abs(pixels[deeper] - level)) >= CONTRAST * tolerance
+    framed = frame[outside].mean() >= RIM_IS_FRAME and (~frame[deeper]).mean() >= EDGE_IS_FIELD
+    return hull if sharp and framed else None
+
+
+def _eroded(mask: Mask, pixels: int) -> Mask:
+    """The mask without a band of so many px; what lies beyond the picture counts as outside."""
+    return np.asarray(ndimage.binary_erosion(mask, np.ones((3, 3)), iterations=pixels))
+
+
+def _hull(mask: Mask) -> Mask:
+    """(H, W) pixels whose centres lie in the convex hull of a mask's."""
+    rows = np.flatnonzero(mask.any(1))
+    first, last = mask.argmax(1)[rows], mask.shape[1] - 1 - mask[:, ::-1].argmax(1)[rows]
+    if len(rows) < 2 or (first == last).all():
+        return mask
+    points = np.concatenate([np.column_stack([first, rows]), np.column_stack([last, rows])]).astype(np.float64)
+    corners = points[ConvexHull(points, qhull_options="QJ").vertices]
+    y = np.arange(mask.shape[0], dtype=np.float64)
+    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, 0), strict=True):
+        low, high = min(y0, y1), max(y0, y1)
+        on = (y >= low) & (y <= high)
+        x = np.full(len(y), x0) if y1 == y0 else x0 + (y - y0) * (x1 - x0) / (y1 - y0)
+        for end in {x0, x1} if y1 == y0 else {None}:
+            at = x if end is None else np.full(len(y), end)
+            left[on], right[on] = np.minimum(left, at)[on], np.maximum(right, at)[on]
+    x = np.arange(mask.shape[1])
+    return np.asarray((x >= left[:, None] - 0.5) & (x <= right[:, None] + 0.5))
