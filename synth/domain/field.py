@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-TOLERANCE = 0.03  # of the picture's range: how far the values of a frame spread
+TOLERANCES = 0.03, 0.006  # of the picture's range: how far the values of a frame spread; a shutter has one value
 LEVELS = 4  # how many values along the rim are tried
 STRIPS = 3  # frames within frames: paper, film, collimator
 SMALLEST = 0.15  # a field covers at least this share of the picture
 THINNEST = 0.004  # and a frame this share
+BOX = 0.85  # of the least box around a field: an ellipse fills 0.79, a box without its corners more than 0.9
 BAND = 3  # px beside the edge that are compared
 RIM_IS_FRAME = 0.8  # of the band outside a field
 EDGE_IS_FIELD = 0.85  # of the band inside it; even a closed hand on plain air touches its hull with less
@@ -25,11 +26,11 @@ def find_field(pixels: NDArray[np.float32]) -> Mask:
     """
     field = np.ones(pixels.shape, np.bool_)
     low, high = (float(v) for v in np.percentile(pixels, (0.5, 99.5)))
-    tolerance = TOLERANCE * (high - low)
-    if tolerance == 0:
+    if low == high:
         return field
     for _ in range(STRIPS):
-        inner = _without_frame(pixels, field, tolerance)
+        found = (_without_frame(pixels, field, share * (high - low)) for share in TOLERANCES)
+        inner = next((inner for inner in found if inner is not None), None)
         if inner is None:
             break
         field = inner
@@ -56,9 +57,9 @@ def _inside(pixels: NDArray[np.float32], field: Mask, rim: Mask, level: float, t
     if count == 0:
         return None
     rest = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    hull = _hull(rest) & field
+    hull = convex_hull(rest) & field
     left = field & ~hull
-    if hull.mean() < SMALLEST or left.mean() < THINNEST:
+    if hull.mean() < SMALLEST or left.mean() < THINNEST or not _is_box(hull):
         return None
     outside = ndimage.binary_dilation(hull, iterations=BAND) & left
     inside = hull & ndimage.binary_dilation(left, iterations=BAND)
@@ -73,14 +74,29 @@ def _eroded(mask: Mask, pixels: int) -> Mask:
     return np.asarray(ndimage.binary_erosion(mask, np.ones((3, 3)), iterations=pixels))
 
 
-def _hull(mask: Mask) -> Mask:
-    """(H, W) pixels whose centres lie in the convex hull of a mask's."""
+def _is_box(mask: Mask) -> bool:
+    """Whether a convex mask is a box, turned anyhow, but for its corners."""
+    corners = _corners(mask)
+    sides = np.roll(corners, -1, 0) - corners
+    along = sides / np.linalg.norm(sides, axis=1, keepdims=True)
+    across = along[:, ::-1] * [-1, 1]
+    areas = np.ptp(corners @ along.T, axis=0) * np.ptp(corners @ across.T, axis=0)
+    return bool(mask.sum() >= BOX * areas.min())
+
+
+def _corners(mask: Mask) -> NDArray[np.float64]:
+    """(N, 2) corners (x, y) of the convex hull of a mask's pixels, in order."""
     rows = np.flatnonzero(mask.any(1))
     first, last = mask.argmax(1)[rows], mask.shape[1] - 1 - mask[:, ::-1].argmax(1)[rows]
-    if len(rows) < 2 or (first == last).all():
-        return mask
     points = np.concatenate([np.column_stack([first, rows]), np.column_stack([last, rows])]).astype(np.float64)
-    corners = points[ConvexHull(points, qhull_options="QJ").vertices]
+    return np.asarray(points[ConvexHull(points, qhull_options="QJ").vertices])
+
+
+def convex_hull(mask: Mask) -> Mask:
+    """(H, W) pixels whose centres lie in the convex hull of a mask's."""
+    if mask.any(1).sum() < 2 or mask.any(0).sum() < 2:
+        return mask
+    corners = _corners(mask)
     y = np.arange(mask.shape[0], dtype=np.float64)
     left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, 0), strict=True):

@@ -18,6 +18,8 @@ TIE = 0.5  # of the larger part: where the part of the other polarity is this la
 SATURATED = 0.2  # of the range: what lies closer to the brightest value may be lead
 LEAD = 0.04  # of the tissue: no marker is larger
 IN_AIR = 0.3  # of the ring around a marker that touches a hand; bones lie in flesh
+JUMP = 0.3  # of the range between lead and the flesh beside it; the darkest skin in a photograph has none
+CLIPPED = 0.4  # of the field
 GRAIN = 0.003  # of the picture's size: thinner things are dust and text
 
 Mask = NDArray[np.bool_]
@@ -26,11 +28,15 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class FlatTissue:
-    """mask (H, W) of tissue; level: intensity of the threshold where air is as in the middle; bright; notes."""
+    """mask (H, W) of tissue; level: intensity of the threshold where air is as in the middle; bright; notes.
+
+    clipped: whether most of the air has the one value at the end of the picture's range
+    """
 
     mask: Mask
     level: float
     bright: bool
+    clipped: bool
     notes: tuple[str, ...]
 
 
@@ -44,7 +50,9 @@ def find_tissue(pixels: Plane, field: Mask, bright: bool | None) -> FlatTissue:
     around = _around_air(sign * soft, field, deviation)
     surface, spread = nearby_air(pixels, surface, around, deviation)
     soft = sign * smoothed(pixels - surface, SMOOTH_PX)
-    level = _level(soft, field, np.maximum(spread, 0.3 * deviation))
+    end = (sign * pixels[field]).min()
+    clipped = bool((sign * pixels[field] == end).mean() > CLIPPED)
+    level = _level(soft, field, np.maximum(spread, 0.3 * deviation), 0.0 if clipped else LOCAL)
     mask = field & (soft > level)
     lead = _lead(sign * pixels, field, mask)
     notes: tuple[str, ...] = ()
@@ -53,7 +61,9 @@ def find_tissue(pixels: Plane, field: Mask, bright: bool | None) -> FlatTissue:
         mask = _without(mask, lead)
     grain = _disc(max(1, round(GRAIN * max(pixels.shape))))
     mask = ndimage.binary_opening(mask, grain)
-    return FlatTissue(mask=mask, level=float(np.median(surface) + sign * np.median(level)), bright=shown, notes=notes)
+    return FlatTissue(
+        mask=mask, level=float(np.median(surface) + sign * np.median(level)), bright=shown, clipped=clipped, notes=notes
+    )
 
 
 def reduced(pixels: NDArray[np.generic], factor: int) -> Plane:
@@ -108,11 +118,11 @@ def _contrast(soft: Plane, field: Mask, deviation: float, share: float = 50) -> 
     return float(np.percentile(tissue, share)) if tissue.size else 0.0
 
 
-def _level(soft: Plane, field: Mask, deviation: Plane) -> Plane:
+def _level(soft: Plane, field: Mask, deviation: Plane, local: float) -> Plane:
     """(H, W) how far tissue differs from air at least: more than noise, and than scatter beside thick parts."""
     thin = _contrast(soft, field, float(np.median(deviation[field])), 25)
     least = np.maximum(DEVIATIONS * deviation, LEAST * thin)
-    return np.asarray(np.minimum(np.maximum(least, LOCAL * _around(soft)), np.maximum(least, MOST * thin)))
+    return np.asarray(np.minimum(np.maximum(least, local * _around(soft)), np.maximum(least, MOST * thin)))
 
 
 def _around(soft: Plane) -> Plane:
@@ -133,7 +143,8 @@ def _lead(values: Plane, field: Mask, mask: Mask) -> Mask:
         wide = tuple(slice(max(0, edge.start - 6), edge.stop + 6) for edge in box)
         own = labels[wide] == part
         ring = ndimage.binary_dilation(own, iterations=5) & ~ndimage.binary_dilation(own, iterations=3) & field[wide]
-        if IN_AIR < (~mask[wide])[ring].mean() < 1:
+        flesh = values[wide][ring & mask[wide]]
+        if flesh.size and flesh.size < (1 - IN_AIR) * ring.sum() and np.median(flesh) < high - JUMP * (high - low):
             lead[wide] |= own
     return lead
 

@@ -62,6 +62,7 @@ class Projection:
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
     observed: (H, W) bool, what was seen, tissue or not; None for all of it
     second: size of the second largest part over that of the silhouette, in a 2D image
+    clipped: whether the air of a 2D image has but one value, its range's end: thin flesh may lie beyond it, too
     notes: what a person should look at
     """
 
@@ -75,6 +76,7 @@ class Projection:
     bright: bool = True
     observed: NDArray[np.bool_] | None = None
     second: float = 0.0
+    clipped: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -14,7 +14,12 @@ from synth.domain.projection import Projection, largest_component, otsu
 WORK = 800  # px: larger pictures are reduced for finding an outline; a patch pixel is still 5 of these
 RIM = 0.006  # of the picture's size: how far the edge of a frame is blurred
 SHARP = 0.002  # of the silhouette: so much may differ beyond a pixel where an outline is sharp
-TWO_VALUES, EDGES = 0.1, 0.03  # of the range, and of the pixels: how far a plain silhouette may stray from two values
+TWO_VALUES, STRAY = (
+    0.1,
+    0.005,
+)  # of the range, of the pixels: how far, and how many stray from a silhouette's two values
+EDGE_PX = 2  # between them
+RIM_IS_CUT = 0.25  # of the edge: no forearm is wider
 SQUARE = np.ones((3, 3))
 
 Mask = NDArray[np.bool_]
@@ -41,12 +46,13 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlined:
-    """What is found in a picture: mask, field (H, W); level: of intensity in the middle; bright; notes."""
+    """What is found in a picture: mask, field (H, W); level: of intensity in the middle; the rest as Projection."""
 
     mask: Mask
     field: Mask | None
     level: float
     bright: bool
+    clipped: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -80,8 +86,23 @@ def outline(image: Image, *, threshold: float | None = None) -> Projection:
         bright=found.bright,
         observed=found.field,
         second=_second(found.mask),
-        notes=found.notes,
+        clipped=found.clipped,
+        notes=found.notes + _doubts(image, found, silhouette),
     )
+
+
+def _doubts(image: Image, found: Outlined, silhouette: Mask) -> tuple[str, ...]:
+    """What a person should look at in the outline of a picture."""
+    notes = []
+    if image.bright not in (None, found.bright):
+        notes.append("air is brighter than the hand, against the header: the picture is believed")
+    if found.clipped:
+        notes.append("air is cut off at one grey value, and thin flesh may be with it: look at the fingertips")
+    field = np.ones_like(silhouette) if found.field is None else found.field
+    rim = field & ~ndimage.binary_erosion(field, SQUARE, iterations=2)
+    if silhouette[rim].mean() > RIM_IS_CUT:
+        notes.append("the outline follows the edge of the picture or its frame: look at it")
+    return tuple(notes)
 
 
 def _cut(pixels: Plane, level: float) -> Outlined:
@@ -93,7 +114,7 @@ def _cut(pixels: Plane, level: float) -> Outlined:
 
 
 def _of_air(image: Image, plain: Outlined) -> Outlined:
-    """What differs from the air around it, unless the plain threshold finds the same outline to a pixel."""
+    """What differs from the air around it, unless the plain threshold finds the same outline."""
     factor = -(-max(image.pixels.shape) // WORK)
     pixels = reduced(image.pixels, factor)
     field = find_field(pixels)
@@ -104,8 +125,8 @@ def _of_air(image: Image, plain: Outlined) -> Outlined:
             ndimage.binary_erosion(np.pad(field, 1, mode="edge"), iterations=max(2, round(RIM * max(pixels.shape))))
         )[1:-1, 1:-1]
     seen = find_tissue(pixels, inner, image.bright)
-    mask = largest_component(seen.mask)
-    if not framed and _same(mask, reduced(plain.mask, factor) >= 0.5):
+    mask = seen.mask
+    if not framed and _same(largest_component(mask), reduced(plain.mask, factor) >= 0.5):
         return plain
     if framed:  # a forearm goes on up to the frame
         beside = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
@@ -118,20 +139,25 @@ def _of_air(image: Image, plain: Outlined) -> Outlined:
         field=_enlarged(field, factor, image.pixels.shape) if framed else None,
         level=seen.level,
         bright=seen.bright,
+        clipped=seen.clipped,
         notes=notes,
     )
 
 
 def _two_valued(pixels: Plane, mask: Mask) -> bool:
-    """Whether a picture is a plain silhouette: but for its edges, each side of the threshold has one value."""
+    """Whether a picture is a plain silhouette: each side of the threshold has one value, but for its edges."""
     near = TWO_VALUES * float(np.ptp(pixels))
-    off = [np.abs(pixels[side] - np.median(pixels[side])) > near for side in (mask, ~mask) if side.any()]
-    return bool(np.concatenate(off).mean() <= EDGES)
+    for side in (mask, ~mask):
+        inner = ndimage.binary_erosion(side, SQUARE, iterations=EDGE_PX, border_value=1)
+        if inner.any() and (np.abs(pixels[inner] - np.median(pixels[inner])) > near).mean() > STRAY:
+            return False
+    return True
 
 
 def _same(mask: Mask, plain: Mask) -> bool:
-    """Whether two outlines are the same to a pixel."""
-    wide, narrow = ndimage.binary_dilation(plain, SQUARE), ndimage.binary_erosion(plain, SQUARE)
+    """Whether two outlines are the same to two pixels, as wide as an edge is blurred."""
+    wide = ndimage.binary_dilation(plain, SQUARE, iterations=2)
+    narrow = ndimage.binary_erosion(plain, SQUARE, iterations=2)
     return bool((mask & ~wide).sum() + (narrow & ~mask).sum() <= SHARP * plain.sum())
 
 

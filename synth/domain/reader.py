@@ -128,6 +128,7 @@ def _scan(answer: dict[str, Any], values: NDArray[np.generic]) -> Image | Volume
         spacing_mm=None if spacing is None else (spacing[0], spacing[1]),
         to_viewer=affine,
         notes=notes,
+        bright=answer["bright"],
     )
 
 
@@ -166,6 +167,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         answer |= {"kind": "volume", "affine": scan.index_to_patient.tolist()}
     else:
         answer |= {"kind": "image", "affine": scan.to_viewer.tolist(), "spacing_mm": scan.spacing_mm}
+        answer["bright"] = scan.bright
     return answer, [_shared(values)]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
+from synth.domain.flesh import flesh_notes
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import (
     Crop,
@@ -135,6 +136,7 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         view = outline(source, threshold=settings.threshold)
     if anatomy.base == "hand":
         check_single(shown, view)
+    flesh = flesh_notes(view) if anatomy.base == "hand" and isinstance(source, Image) else ()
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
@@ -156,7 +158,7 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=source.notes + view.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        notes=source.notes + view.notes + flesh + _assumed(source, anatomy, settings) + _silhouette_notes(view),
     )
 
 

@@ -258,4 +258,5 @@ def _radiograph(series: Series, spacing_mm: float | None) -> Image:
         spacing_mm=spacing,
         to_viewer=np.column_stack([np.diag(own), -own / 2]),
         notes=series.notes,
+        bright=True,  # SimpleITK (2.5.7) has turned MONOCHROME1 round
     )
