@@ -21,7 +21,8 @@ Plane = NDArray[np.float32]
 def air_of(pixels: Plane, field: Mask) -> tuple[Plane, float]:
     """(surface (H, W), deviation of the air around it), from the pixels of the field.
 
-    A polynomial of second degree, fitted robustly from the field's rim inwards, then what the air near by says.
+    A polynomial of second degree, fitted robustly from the field's rim inwards: an uneven beam adds to what the
+    logarithmic curve of a detector shows, so it can be taken away.
     """
     powers = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0)]
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in pixels.shape)

@@ -22,8 +22,8 @@ def flesh_notes(view: Projection) -> tuple[str, ...]:
     odd = thin_share(view.silhouette) > LOST or reach(view.silhouette) < REACH
     if odd and view.clipped:
         raise ValueError(
-            "shows bones, the flesh of the fingers is lost: export it without a window (all grey values), "
-            "or give --threshold"
+            "shows bones without the flesh of the fingers, or air that is cut off in parts: export it without a window "
+            "(all grey values), or give --threshold"
         )
     return ("parts are thinner or shorter than fingers are: look at the outline",) if odd else ()
 

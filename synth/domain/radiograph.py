@@ -13,12 +13,10 @@ from synth.domain.projection import Projection, largest_component, otsu
 
 WORK = 800  # px: larger pictures are reduced for finding an outline; a patch pixel is still 5 of these
 RIM = 0.006  # of the picture's size: how far the edge of a frame is blurred
-SHARP = 0.002  # of the silhouette: so much may differ beyond a pixel where an outline is sharp
-TWO_VALUES, STRAY = (
-    0.1,
-    0.005,
-)  # of the range, of the pixels: how far, and how many stray from a silhouette's two values
-EDGE_PX = 2  # between them
+SHARP = 0.002  # of the silhouette: so much may differ beyond two pixels where an outline is sharp
+TWO_VALUES = 0.1  # of the range: how far the values of a plain silhouette stray from two
+STRAY = 0.005  # of the pixels off its edges: how many do farther
+EDGE_PX = 2  # how wide its edges are
 RIM_IS_CUT = 0.25  # of the edge: no forearm is wider
 SQUARE = np.ones((3, 3))
 

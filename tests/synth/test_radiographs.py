@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from synth.domain.flesh import LOST, REACH, reach, thin_share
 from synth.phantom import hand_phantoms
 from synth.radiographs import FLESH, Exposed, RadiographRecipe, develop, radiograph, troubled
 from synth.template import load_template
@@ -69,6 +70,15 @@ def test_a_hand_does_not_depend_on_how_it_is_exposed():
     np.testing.assert_array_equal(one.silhouette, other.silhouette)
     rows, cols = one.landmarks[:, ::-1].astype(int).T
     assert one.silhouette[rows, cols].mean() >= 0.6  # a tip lies on the outline
+
+
+@pytest.mark.slow
+def test_hands_of_all_ages_have_fingers_by_the_bounds_that_tell_them_from_bones():
+    template, hands = load_template("hand"), hand_phantoms()
+    for index in range(8):
+        recipe = RadiographRecipe(pixel_mm=1.0, forearm=index % 2 == 0)
+        mask = radiograph(recipe, hands, template, 1, index).silhouette
+        assert thin_share(mask) < 0.5 * LOST and reach(mask) > REACH
 
 
 @pytest.mark.parametrize(
