@@ -12,7 +12,9 @@ from synth.domain.flesh import flesh_notes, reach, thin_share
 from synth.domain.patch import Crop
 from synth.domain.projection import otsu
 from synth.domain.radiograph import Image, outline
+from synth.domain.reader import Reader
 from synth.domain.study import ImportSettings, prepare
+from tests.dicoms import write_radiograph
 
 SHAPE = (320, 260)
 TIPS = ((45, 130), (80, 62), (120, 50), (160, 58), (232, 150))  # x, y of the ends of the fingers' axes
@@ -130,6 +132,18 @@ def test_text_and_a_ruler_beside_the_hand_are_left_out():
 def test_the_picture_is_believed_against_the_header_and_a_note_says_so(told):
     view = outline(image(exposed(HAND_MM), bright=told))
     assert view.bright and any("header" in note for note in view.notes) is (told is False)
+
+
+def test_a_header_that_the_picture_contradicts_is_told_from_the_file_on(tmp_path):
+    pixels = np.round(exposed(HAND_MM)).astype(np.uint16)
+    paths = [
+        write_radiograph(tmp_path / f"{kind}.dcm", pixels, PhotometricInterpretation=kind)
+        for kind in ("MONOCHROME1", "MONOCHROME2")
+    ]
+    with Reader() as reader:
+        views = [outline(reader.read(path)) for path in paths]
+    assert [any("header" in note for note in view.notes) for view in views] == [True, False]
+    assert dice(views[0].silhouette, views[1].silhouette) > 0.999
 
 
 @pytest.mark.parametrize("edge", [0.0, 0.8])
