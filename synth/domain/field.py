@@ -11,6 +11,7 @@ STRIPS = 3  # frames within frames: paper, film, collimator
 SMALLEST = 0.15  # a field covers at least this share of the picture
 THINNEST = 0.004  # and a frame this share
 BOX = 0.85  # of the least box around a field: an ellipse fills 0.79, a box without its corners more than 0.9
+HAIR = 7  # px: what is thinner does not belong to a field, such as a hair across the edge of a film
 BAND = 3  # px beside the edge that are compared
 RIM_IS_FRAME = 0.8  # of the band outside a field
 EDGE_IS_FIELD = 0.85  # of the band inside it; even a closed hand on plain air touches its hull with less
@@ -52,7 +53,7 @@ def _inside(pixels: NDArray[np.float32], field: Mask, rim: Mask, level: float, t
     labels, _ = ndimage.label(field & (np.abs(pixels - level) <= tolerance))
     touching = np.unique(labels[rim & (labels > 0)])
     frame = np.isin(labels, touching) & (labels > 0)
-    rest = ndimage.binary_opening(field & ~frame, np.ones((3, 3)))
+    rest = ndimage.binary_opening(field & ~frame, np.ones((HAIR, HAIR)))
     labels, count = ndimage.label(rest)
     if count == 0:
         return None

@@ -18,6 +18,7 @@ TIE = 0.5  # of the larger part: where the part of the other polarity is this la
 SATURATED = 0.2  # of the range: what lies closer to the brightest value may be lead
 LEAD = 0.04  # of the tissue: no marker is larger
 IN_AIR = 0.3  # of the ring around a marker that touches a hand; bones lie in flesh
+STROKE = 0.01  # of the picture's size: half a stroke of a letter is thinner, half a bone of the forearm is not
 JUMP = 0.3  # of the range between lead and the flesh beside it; the darkest skin in a photograph has none
 CLIPPED = 0.4  # of the field
 GRAIN = 0.003  # of the picture's size: thinner things are dust and text
@@ -143,6 +144,8 @@ def _lead(values: Plane, field: Mask, mask: Mask) -> Mask:
         wide = tuple(slice(max(0, edge.start - 6), edge.stop + 6) for edge in box)
         own = labels[wide] == part
         ring = ndimage.binary_dilation(own, iterations=5) & ~ndimage.binary_dilation(own, iterations=3) & field[wide]
+        if ndimage.distance_transform_edt(np.pad(own, 1)).max() > max(3, STROKE * max(mask.shape)):
+            continue
         flesh = values[wide][ring & mask[wide]]
         if flesh.size and flesh.size < (1 - IN_AIR) * ring.sum() and np.median(flesh) < high - JUMP * (high - low):
             lead[wide] |= own

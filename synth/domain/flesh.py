@@ -9,6 +9,7 @@ from synth.domain.projection import Projection
 
 FINGER = 0.021  # of the root of the outline's hull: no finger of any age is thinner than twice this, its bones are
 LOST = 0.02  # of the outline: so much may be thinner
+HOLES = 0.1  # of the outline: a thumb and a finger that touch enclose less
 REACH = 2.75  # palm radii: the middle finger's tip lies farther from the palm's centre, 2.9 to 4 in all hands
 
 Mask = NDArray[np.bool_]
@@ -19,12 +20,15 @@ def flesh_notes(view: Projection) -> tuple[str, ...]:
 
     Raises: ValueError where a picture's air is cut off and what is left of the hand has no fingers, or only bones.
     """
-    odd = thin_share(view.silhouette) > LOST or reach(view.silhouette) < REACH
+    mask = view.silhouette
+    odd = thin_share(mask) > LOST or reach(mask) < REACH
     if odd and view.clipped:
         raise ValueError(
             "shows bones without the flesh of the fingers, or air that is cut off in parts: export it without a window "
             "(all grey values), or give --threshold"
         )
+    if ndimage.binary_fill_holes(mask).sum() > (1 + HOLES) * mask.sum():
+        return ("the outline has large holes: look at it",)
     return ("parts are thinner or shorter than fingers are: look at the outline",) if odd else ()
 
 
