@@ -61,7 +61,7 @@ class Projection:
     pixel_mm: (x, y) size of a source pixel, None where unknown
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
     observed: (H, W) bool, what was seen, tissue or not; None for all of it
-    second: size of the second largest part over that of the silhouette, in a 2D image
+    beyond: (H, W) bool, all parts of a 2D image that are tissue, the silhouette one of them; None for a volume
     clipped: whether the air of a 2D image has but one value, its range's end: thin flesh may lie beyond it, too
     notes: what a person should look at
     """
@@ -75,7 +75,7 @@ class Projection:
     threshold: float
     bright: bool = True
     observed: NDArray[np.bool_] | None = None
-    second: float = 0.0
+    beyond: NDArray[np.bool_] | None = None
     clipped: bool = False
     notes: tuple[str, ...] = ()
 

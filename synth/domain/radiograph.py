@@ -83,7 +83,7 @@ def outline(image: Image, *, threshold: float | None = None) -> Projection:
         threshold=found.level,
         bright=found.bright,
         observed=found.field,
-        second=_second(found.mask),
+        beyond=found.mask,
         clipped=found.clipped,
         notes=found.notes + _doubts(image, found, silhouette),
     )
@@ -157,13 +157,6 @@ def _same(mask: Mask, plain: Mask) -> bool:
     wide = ndimage.binary_dilation(plain, SQUARE, iterations=2)
     narrow = ndimage.binary_erosion(plain, SQUARE, iterations=2)
     return bool((mask & ~wide).sum() + (narrow & ~mask).sum() <= SHARP * plain.sum())
-
-
-def _second(mask: Mask) -> float:
-    """Size of the second largest part of a mask over that of the largest; 0 where there is one."""
-    labels, count = ndimage.label(mask, SQUARE)
-    sizes = np.sort(np.bincount(labels.ravel())[1:])
-    return float(sizes[-2] / sizes[-1]) if count > 1 else 0.0
 
 
 def _enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:

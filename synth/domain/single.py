@@ -12,18 +12,22 @@ SECOND = 0.4  # a part of this share of the largest one is no marker, ruler or l
 def check_single(source: Image | Volume, view: Projection) -> None:
     """Raise ValueError where a second part of the picture is nearly as large as the one in `view`.
 
-    What touches two edges of a volume is its frame or couch, no hand; of an image, `outline` has left that out.
+    What touches two edges of the picture is its frame or collimation, no hand.
     """
-    second = view.second if isinstance(source, Image) else _second(source, view)
+    second = _second(source, view)
     if second >= SECOND:
         raise ValueError(
             f"shows two parts, one {second:.0%} of the size of the other: two hands? cut out the one meant"
         )
 
 
-def _second(volume: Volume, view: Projection) -> float:
-    """Size of the second part of a volume over that of the largest one."""
-    mask = np.asarray(volume.voxels.max(1) > view.threshold)
+def _second(source: Image | Volume, view: Projection) -> float:
+    """Size of the second part of an image or volume over that of the largest one."""
+    if isinstance(source, Image):
+        assert view.beyond is not None
+        mask = view.beyond
+    else:
+        mask = np.asarray(source.voxels.max(1) > view.threshold)
     labels, _ = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
