@@ -14,6 +14,7 @@ from synth.domain.couch_plane import plane_of
 from synth.domain.flesh import flesh_notes
 from synth.domain.landmarks import Annotation
 from synth.domain.overhead import overlook
+from synth.domain.padding import unseen_sides
 from synth.domain.patch import (
     Crop,
     Matrix,
@@ -293,4 +294,6 @@ def _silhouette_notes(view: Projection) -> tuple[str, ...]:
     sides = {"top": mask[0], "bottom": mask[-1], "left": mask[:, 0], "right": mask[:, -1]}
     if cut := [name for name, edge in sides.items() if edge.any()]:
         notes.append(f"cut off at the {', '.join(cut)} of the image")
+    if view.thickness_mm is not None and view.observed is not None:  # a volume's: only what meets the body is unknown
+        notes.append(f"cut off at the {', '.join(unseen_sides(view.observed, mask))} by the field of view")
     return tuple(notes)

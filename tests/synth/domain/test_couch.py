@@ -40,8 +40,10 @@ def plates(mask: np.ndarray) -> np.ndarray:
 def test_plates_under_a_patient_are_cut_out_and_only_they() -> None:
     mask = patient()
     walls = plates(mask)
-    couch = find_couch(iter(mask | walls), SPACING)
-    cut = np.stack([couch.among(k) for k in range(len(mask))])
+    couch = find_couch(mask | walls, SPACING)
+    left = mask | walls
+    couch.cut_out(left)
+    cut = (mask | walls) & ~left
     free = walls & ~mask.any(1)[:, None]  # a wall that the trunk lies on everywhere shows in no silhouette
     assert cut[free].mean() > 0.99 and cut[walls].mean() > 0.9
     lost = mask & cut
@@ -59,14 +61,14 @@ def test_a_finger_that_lies_on_the_couch_is_seen() -> None:
 
 
 def test_without_a_couch_nothing_is_cut_out() -> None:
-    assert not find_couch(iter(patient()), SPACING).found
+    assert not find_couch(patient(), SPACING).found
 
 
 def test_a_short_wall_is_no_couch() -> None:
     mask = patient()
     walls = plates(mask)
     walls[:90] = False  # 120 mm of it are left
-    couch = find_couch(iter(mask | walls), SPACING)
+    couch = find_couch(mask | walls, SPACING)
     assert not couch.found
 
 
@@ -90,3 +92,26 @@ def test_silhouettes_on_every_couch_are_those_without() -> None:
         figures = compare(found, truth, person)
         assert figures["dice"] >= 0.99 and figures["outline_p95_px"] <= 1 and figures["landmark_max_px"] <= 1, kind
         assert figures["gaps_closed"] == 0, kind
+
+
+@pytest.mark.parametrize("degrees", [-3, -1, 1, 2, 3])
+def test_a_couch_that_is_tilted_against_the_scan_is_followed(degrees: float) -> None:
+    mask = patient()
+    rows = np.rint(np.arange(len(mask)) * SPACING[2] * np.tan(np.radians(degrees)) / SPACING[1]).astype(int)
+    rows -= min(rows.min(), 0)
+    level = plates(np.zeros_like(mask))
+    tilted = np.stack([np.roll(part, row, 0) for part, row in zip(level, rows, strict=True)])
+    lying = np.stack([np.roll(part, row, 0) for part, row in zip(mask, rows, strict=True)])
+    view = project(scanned(lying, tilted & ~lying), couch="fit")
+    truth = project(scanned(lying, np.zeros_like(mask)))
+    assert (view.silhouette == truth.silhouette).mean() > 0.995
+
+
+def test_a_short_scan_keeps_fingers_that_lie_clear_of_the_plate_it_loses() -> None:
+    z, y, x = np.indices((20, 60, 150))  # 80 mm of four fingers
+    fingers = (np.abs(y - 30) < 4) & ((x - 40) % 20 < 8) & (x >= 40) & (x < 120)
+    fingers |= (z < 3) & (np.abs(y - 30) < 4) & (x >= 40) & (x < 120)
+    walls = np.zeros_like(fingers)
+    walls[:, 48:50, 10:140] = True
+    view = project(scanned(fingers, walls), couch="fit")
+    assert np.array_equal(view.silhouette, project(scanned(fingers, np.zeros_like(walls))).silhouette)
