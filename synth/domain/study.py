@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
 from synth.domain.landmarks import Annotation
+from synth.domain.mr import even_signal
 from synth.domain.patch import (
     Crop,
     Matrix,
@@ -129,7 +130,8 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     shown = source
     if isinstance(source, Volume):
         shown, to_patient = turned(source, settings.turn)
-        view = _view(shown, to_patient, anatomy, settings)
+        shown, level = _divided(shown, settings)
+        view = _view(shown, to_patient, anatomy, settings, level)
     else:
         view = outline(source, threshold=settings.threshold)
     if anatomy.base == "hand":
@@ -156,17 +158,26 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=source.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        notes=shown.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
     )
 
 
-def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:
+def _divided(volume: Volume, settings: ImportSettings) -> tuple[Volume, float | None]:
+    """(the volume that is cut, its threshold; None: chosen as for a CT); an MR is evened out if none is given."""
+    if settings.threshold is not None or is_ct(volume):
+        return volume, settings.threshold
+    return even_signal(volume)
+
+
+def _view(
+    shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings, level: float | None
+) -> Projection:
     """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
     couch = settings.couch
     if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
         behind = anatomy.base == "body" and settings.up in (None, "anterior")
         couch = "fit" if behind and is_ct(shown) else "none"
-    view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
+    view = project(shown, threshold=level, couch=couch, couch_mm=settings.couch_mm)
     return replace(
         view,
         to_patient=compose_affine(to_patient, view.to_patient),
