@@ -17,7 +17,7 @@ from pipelines.cli import UsageError, as_dict, parser, positive, progress, requi
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_manifest, read_samples
-from training.pretraining import absolute_uri
+from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_depth_errors_mm
 from tuning.cases import Cases, check_network, read_cases

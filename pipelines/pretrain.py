@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Train a landmark network on renderings; the newest state is kept after every epoch.
+"""Train a landmark network on renderings; the newest states are kept, after every epoch and on the way.
 
   python pipelines/pretrain.py hand_smoke --data /data/hands --out /data/hand_model
   python pipelines/pretrain.py body --data s3://bucket/bodies --out s3://bucket/body_model --workers 4 --gpu
 
-Run the same command again and it continues after the last whole epoch. The model lies in OUT/model. Curves, parameters
-and examples go to MLflow (SYNTHMARK_MLFLOW or MLFLOW_TRACKING_URI; else a SQLite file in your data folder).
+Run the same command again and it continues at the last state, with --stream or without, on any number of workers. Where
+samples do not fit into memory, --stream reads them as it goes: the same ones in the same order. The model lies in
+OUT/model. Curves, parameters and examples go to MLflow (SYNTHMARK_MLFLOW or MLFLOW_TRACKING_URI; else a SQLite file in
+your data folder).
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -20,8 +23,12 @@ from training import tracking
 from training.checkpoint import ModelCard, load_model, model_files, read_card
 from training.distributed import pretrain
 from training.figures import example_figure
-from training.loop import check_training, predict
-from training.pretraining import PretrainJob, absolute_uri, claim_output, new_model, read_split, true_points
+from training.held_out import true_points
+from training.job import PretrainJob, absolute_uri, claim_output
+from training.loop import predict
+from training.pretraining import new_model
+from training.split import read_held_out
+from training.step import check_training
 
 
 def main(argv: Sequence[str]) -> str:
@@ -32,10 +39,18 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--seed", type=int, default=1, help="seed of weights and order, 0 or more; default 1")
     options.add_argument("--workers", type=positive, help="training processes; default: cores, with --gpu GPUs")
     options.add_argument("--gpu", action="store_true", help="train on GPUs, one a worker")
+    options.add_argument("--stream", action="store_true", help="read samples as they are needed, not all into memory")
+    options.add_argument(
+        "--save-steps", type=positive, default=1000, metavar="N", help="keep a state after so many steps, too"
+    )  # fmt: skip
     options.add_argument("--experiment", default="pretrain", help="MLflow experiment; default: pretrain")
     arguments = options.parse_args(argv)
     workers = arguments.workers or max(1, (torch.cuda.device_count() if arguments.gpu else os.cpu_count()) or 1)
-    job = job_of(arguments.recipe, arguments.overrides, arguments.data, arguments.out, arguments.seed)
+    job = replace(
+        job_of(arguments.recipe, arguments.overrides, arguments.data, arguments.out, arguments.seed),
+        mode="stream" if arguments.stream else "resident",
+        save_steps=arguments.save_steps,
+    )
     if arguments.gpu and not os.environ.get("RAY_ADDRESS") and torch.cuda.device_count() < workers:
         raise ValueError(f"--gpu needs {workers} GPUs; there are {torch.cuda.device_count()}; leave --gpu out")
     manifest = claim_output(job)
@@ -92,7 +107,7 @@ def record_result(run_: tracking.Run, job: PretrainJob, card: ModelCard) -> None
     """None; the final errors, provenance, examples and the model's own files go to MLflow."""
     run_.log_metrics({name: value for name, value in card.metrics.items() if value is not None}, step=job.train.epochs)
     run_.log_tags({"git_commit": card.git_commit, **{f"version.{k}": v for k, v in card.versions.items()}})
-    held_out = read_split(job).held_out
+    held_out = read_held_out(job)
     held_out = held_out.select(torch.arange(min(12, len(held_out))))
     model = load_model(job.model_uri).model
     images = held_out.images(torch.arange(len(held_out)))[:, 0].numpy()

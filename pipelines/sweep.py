@@ -18,7 +18,7 @@ from synth.domain.anatomy import anatomy_named
 from synth.domain.storage import write_bytes
 from training import tracking
 from training.checkpoint import load_model, model_files, read_card
-from training.pretraining import absolute_uri
+from training.job import absolute_uri
 from tuning.cases import Cases, read_cases
 from tuning.record import open_sweep_run, record_failure, record_trial
 from tuning.refit import ChosenSchedule, as_json, choose, is_finished, refit, save_refitted

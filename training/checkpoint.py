@@ -18,6 +18,7 @@ from synth.domain.anatomy import Anatomy, anatomy_from
 from synth.domain.patch import Crop
 from synth.domain.storage import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
+from training.plan import Progress
 from training.recipe import TrainRecipe
 
 WEIGHTS = "model.safetensors"
@@ -186,23 +187,26 @@ def _read(uri: str, name: str) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """A run between two epochs: epochs done, weights, optimiser state, and whatever JSON the run wants to keep."""
+    """A run between two steps: how far it is, weights, optimiser state, and whatever JSON the run wants to keep."""
 
-    epochs: int
+    progress: Progress
     weights: dict[str, Tensor]
     optimiser: dict[int, dict[str, Tensor]]
     notes: dict[str, Any]
 
 
-def save_state(folder_uri: str, model: LandmarkNet, optimiser: torch.optim.Optimizer, epochs: int, notes: Any) -> None:
-    """None; writes the state after `epochs` epochs in one step and keeps the newest two states."""
+def save_state(
+    folder_uri: str, model: LandmarkNet, optimiser: torch.optim.Optimizer, progress: Progress, notes: Any
+) -> None:
+    """None; writes the state at `progress` in one step and keeps the newest two states."""
     tensors = {f"weights.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-    data = save(_on_host(tensors), metadata={"notes": json.dumps(notes)})
-    write_bytes(folder_uri, f"epoch-{epochs:05d}.safetensors", data)
+    texts = {"progress": json.dumps(vars(progress)), "notes": json.dumps(notes)}
+    name = f"epoch-{progress.epoch:05d}-step-{progress.step:07d}.safetensors"
+    write_bytes(folder_uri, name, save(_on_host(tensors), metadata=texts))
     fs, base = filesystem(folder_uri)
     for name in _states(folder_uri)[:-KEEP_STATES]:
         fs.delete_file(f"{base}/{name}")
@@ -223,9 +227,9 @@ def latest_state(folder_uri: str) -> TrainingState | None:
         else:
             index, name = rest.split(".", 1)
             optimiser.setdefault(int(index), {})[name] = tensor
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    notes = json.loads(header["__metadata__"]["notes"])
-    return TrainingState(epochs=int(names[-1][6:11]), weights=weights, optimiser=optimiser, notes=notes)
+    texts = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    progress = Progress(**json.loads(texts["progress"]))
+    return TrainingState(progress=progress, weights=weights, optimiser=optimiser, notes=json.loads(texts["notes"]))
 
 
 def restore_state(state: TrainingState, model: LandmarkNet, optimiser: torch.optim.Optimizer) -> None:
@@ -238,4 +242,4 @@ def restore_state(state: TrainingState, model: LandmarkNet, optimiser: torch.opt
 def _states(folder_uri: str) -> list[str]:
     fs, base = filesystem(folder_uri)
     infos = fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))
-    return sorted(i.base_name for i in infos if re.fullmatch(r"epoch-\d{5}\.safetensors", i.base_name))
+    return sorted(i.base_name for i in infos if re.fullmatch(r"epoch-\d{5}-step-\d{7}\.safetensors", i.base_name))

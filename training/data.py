@@ -1,8 +1,11 @@
-"""Patches resident on one device as packed bits, and the plan that says which sample is in which step."""
+"""Patches resident on one device as packed bits, and what training asks of any source of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -10,8 +13,9 @@ from torch import Tensor
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.annotation import BACKGROUND_DEPTH
 from synth.domain.patch import Crop
-from synth.domain.schema import DEPTH_UNIT_MM, Samples
+from synth.domain.schema import DEPTH_UNIT_MM, Samples, from_table
 from training.models import Inputs
+from training.plan import num_steps, order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,13 @@ class Patches:
             guides=None if anatomy.names == anatomy_named(anatomy.base).names else _guides(samples, anatomy).to(device),
         )
 
+    @classmethod
+    def from_table(
+        cls, table: pa.Table, anatomy: Anatomy, device: torch.device | str, *, inputs: Inputs, crop: Crop
+    ) -> "Patches":
+        """The rows of a shard's table, as from_samples."""
+        return cls.from_samples(from_table(table, anatomy), anatomy, device, inputs=inputs, crop=crop)
+
     def __len__(self) -> int:
         return len(self.packed)
 
@@ -123,6 +134,17 @@ class Patches:
             observed=torch.ones_like(images) if self.observed is None else _unpacked(self.observed[index], self.size),
             points=self.points[index],
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.packed.device
+
+    def batches(self, seed: int, epoch: int, size: int, start: int = 0) -> Iterator["Patches"]:
+        """The global batches of an epoch by the plan, from step `start`."""
+        plan = torch.as_tensor(order(seed, epoch, len(self)))
+        for step in range(start, num_steps(len(self), size)):
+            yield self.select(plan[step * size : (step + 1) * size])
 
     def spacing(self, index: Tensor) -> Tensor:
         """(n, 2) mm per patch px of the given rows, NaN where unknown."""
@@ -154,6 +176,20 @@ class Patches:
         )
 
 
+class Source(Protocol):
+    """What training takes its samples from: resident Patches, or a Stream of them."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the patches arrive."""
+
+    def batches(self, seed: int, epoch: int, size: int, start: int = 0) -> Iterator[Patches]:
+        """The global batches of an epoch by plan.order, from step `start`: the same ones on every worker."""
+
+
 def _guides(samples: Samples, anatomy: Anatomy) -> Tensor:
     names = anatomy_named(anatomy.base).names
     if samples.points is None:
@@ -174,8 +210,3 @@ def _unpacked(rows: Tensor, size: tuple[int, int]) -> Tensor:
     shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=rows.device)
     bits = (rows[..., None] >> shifts) & 1
     return bits.flatten(1)[:, : height * width].view(-1, 1, height, width).float()
-
-
-def order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """(count,) permutation: the order in which an epoch visits the samples. Step s takes batch s of it."""
-    return np.random.default_rng([seed, epoch]).permutation(count)

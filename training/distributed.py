@@ -19,8 +19,12 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from synth.domain.storage import has_files
+from training.job import PretrainJob
 from training.models import LandmarkNet
-from training.pretraining import OnEntry, PretrainJob, finish, read_split, train
+from training.outcome import finish
+from training.pretraining import OnEntry, train
+from training.split import read_split
+from training.stream import stream_split
 
 OnProgress = Callable[[int, int], None]
 RESTARTS = 2  # of the group of workers, from the last checkpoint, when one is lost
@@ -132,7 +136,7 @@ def _work(config: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
     device = get_device() if config["gpu"] else torch.device("cpu")
     try:
-        split = read_split(job, device)
+        split = stream_split(job, device) if job.mode == "stream" else read_split(job, device)
         model = train(
             job,
             split,

@@ -60,3 +60,15 @@ def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
         return float("nan"), float("nan"), float("nan")
     sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
     return float(values.mean()), sd, float(np.median(values))
+
+
+def sigma_scale(errors: NDArray[np.float64], sigma: NDArray[np.float32]) -> tuple[float | None, ...]:
+    """(K,) factors that turn a heatmap's deviation into the error's along one axis; None where nothing is known.
+
+    errors, sigma: (N, K) px. With e = factor * sigma the mean of error^2 / (2 e^2) is 1 (two axes).
+    """
+    ratio = errors**2 / (2 * np.maximum(sigma, 1e-3).astype(np.float64) ** 2)
+    known = np.isfinite(ratio)
+    counts = known.sum(0)
+    mean = np.where(known, ratio, 0).sum(0) / np.maximum(counts, 1)
+    return tuple(float(np.sqrt(m)) if n else None for m, n in zip(mean, counts, strict=True))

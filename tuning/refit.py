@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from synth.domain.storage import filesystem
 from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
-from training.pretraining import sigma_scale
+from training.metrics import sigma_scale
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_shape
 from tuning.cases import Cases

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synth.domain.anatomy import anatomy_named
 from training.checkpoint import LoadedModel, load_model
 from training.data import Patches
-from training.loop import EpochReport, fit, predict
+from training.loop import EpochReport, Hooks, fit, predict
 from training.metrics import Floats, summarise
 from training.models import LandmarkNet, build_model
 from training.recipe import TrainRecipe
@@ -121,7 +121,7 @@ def fine_tune(
     for parameter in model.parameters():
         parameter.requires_grad_(not frozen or id(parameter) in head)
     try:
-        reports = fit(model, patches, recipe, seed=seed, rate_at=schedule.rate_at, on_epoch=on_epoch)
+        reports = fit(model, patches, recipe, seed=seed, rate_at=schedule.rate_at, hooks=Hooks(on_epoch=on_epoch))
     finally:
         model.requires_grad_(True)
     return tuple(report.loss for report in reports)

@@ -23,9 +23,11 @@ from training.checkpoint import (
     save_state,
 )
 from training.data import Patches
-from training.loop import fit, make_optimiser
+from training.loop import Hooks, fit
 from training.models import ModelRecipe, build_model
+from training.plan import Progress
 from training.recipe import TrainRecipe
+from training.step import make_optimiser
 from training.views import Views
 
 SMALL = ModelRecipe(width=8)
@@ -135,25 +137,27 @@ def test_training_continues_bit_equal_from_a_state(tmp_path, optimiser):
         return model, make_optimiser(model, recipe)
 
     whole, whole_optimiser = fresh()
-    fit(whole, patches, recipe, seed=2, optimiser=whole_optimiser)
+    reports = fit(whole, patches, recipe, seed=2, optimiser=whole_optimiser)
 
     class Cut(Exception):
         pass
 
     first, first_optimiser = fresh()
 
-    def stop_after_two(report):
-        save_state(str(tmp_path), first, first_optimiser, report.epoch + 1, {"last": report.loss})
-        if report.epoch == 1:
+    def stop_in_the_third(progress):
+        save_state(str(tmp_path), first, first_optimiser, progress, {})
+        if progress.epoch == 2:
             raise Cut
 
+    hooks = Hooks(on_save=stop_in_the_third, save_steps=2)
     with pytest.raises(Cut):
-        fit(first, patches, recipe, seed=2, optimiser=first_optimiser, on_epoch=stop_after_two)
+        fit(first, patches, recipe, seed=2, optimiser=first_optimiser, hooks=hooks)
     second, second_optimiser = fresh()
     state = latest_state(str(tmp_path))
-    assert state is not None and state.epochs == 2
+    assert state is not None and (state.progress.epoch, state.progress.step) == (2, 2)
     restore_state(state, second, second_optimiser)
-    fit(second, patches, recipe, seed=2, optimiser=second_optimiser, start_epoch=state.epochs)
+    rest = fit(second, patches, recipe, seed=2, optimiser=second_optimiser, start=state.progress)
+    assert [(r.epoch, r.loss) for r in rest] == [(r.epoch, r.loss) for r in reports[2:]]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
 
@@ -162,9 +166,9 @@ def test_only_the_newest_states_are_kept(tmp_path):
     optimiser = make_optimiser(model, TrainRecipe())
     assert latest_state(str(tmp_path)) is None
     for epochs in range(1, 5):
-        save_state(str(tmp_path), model, optimiser, epochs, {})
+        save_state(str(tmp_path), model, optimiser, Progress(epoch=epochs), {})
     assert len(list(tmp_path.iterdir())) == KEEP_STATES
-    assert latest_state(str(tmp_path)).epochs == 4
+    assert latest_state(str(tmp_path)).progress == Progress(epoch=4)
 
 
 def test_a_card_from_before_views_is_one_of_silhouettes(tmp_path):

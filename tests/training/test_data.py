@@ -6,7 +6,8 @@ import torch
 from synth.domain.anatomy import HAND
 from synth.domain.schema import unpack_silhouettes
 from tests.training.toy import toy_samples
-from training.data import Patches, order
+from training.data import Patches
+from training.plan import BLOCK, WINDOW, order, windows
 
 
 def test_images_are_the_silhouettes_that_were_packed():
@@ -32,6 +33,23 @@ def test_select_keeps_rows_together():
     part = patches.select(torch.tensor([4, 1]))
     assert part.sample_id.tolist() == [14, 11]
     assert torch.equal(part.images(torch.tensor([0])), patches.images(torch.tensor([4])))
+
+
+def test_the_plan_mixes_windows_of_blocks_that_lie_together():
+    count = 3 * WINDOW * BLOCK + 100
+    rows = order(1, 0, count)
+    assert np.array_equal(np.sort(rows), np.arange(count))
+    parts = list(windows(1, 0, count))
+    assert np.array_equal(np.concatenate(parts), rows) and max(map(len, parts)) == WINDOW * BLOCK
+    assert all(len(np.unique(part // BLOCK)) <= WINDOW for part in parts)
+    assert np.abs(np.diff(parts[0])).mean() > BLOCK
+
+
+def test_batches_are_those_of_the_plan_from_any_step_on():
+    patches = Patches.from_samples(toy_samples(20, 1), HAND)
+    whole = [batch.sample_id.tolist() for batch in patches.batches(1, 2, 6)]
+    assert [len(ids) for ids in whole] == [6, 6, 6, 2] and np.array_equal(np.concatenate(whole), order(1, 2, 20))
+    assert [batch.sample_id.tolist() for batch in patches.batches(1, 2, 6, 2)] == whole[2:]
 
 
 def test_the_plan_visits_every_sample_once_and_differs_by_epoch():

@@ -12,9 +12,12 @@ from synth.domain.patch import Crop
 from tests.training.toy import toy_dataset
 from training.checkpoint import latest_state, load_model
 from training.distributed import pretrain
+from training.job import PretrainJob, claim_output
 from training.models import ModelRecipe
-from training.pretraining import PretrainJob, claim_output, read_split, train
+from training.plan import Progress
+from training.pretraining import train
 from training.recipe import TrainRecipe
+from training.split import read_split
 from training.views import Views
 
 pytestmark = pytest.mark.slow
@@ -66,6 +69,15 @@ def test_two_workers_learn_what_one_learns(job, tmp_path):
     assert np.allclose([e["held_out_px"] for e in entries], [e["held_out_px"] for e in others], rtol=1e-2)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_teaches_what_resident_samples_teach(job, tmp_path, workers):
+    resident, stream = job, replace(job, out_uri=str(tmp_path / "stream"), mode="stream")
+    run(resident, workers)
+    run(stream, workers)
+    expected = weights(resident)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in weights(stream).items())
+
+
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(job, tmp_path):
     run(job, 1)
     cut = replace(job, out_uri=str(tmp_path / "cut"))
@@ -82,7 +94,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(job, tmp_path):
     with pytest.raises(Cut):
         train(cut, read_split(cut), lambda network: network, on_entry=stop)
     torch.set_num_threads(threads)
-    assert latest_state(cut.checkpoints_uri).epochs == 1
+    assert latest_state(cut.checkpoints_uri).progress == Progress(epoch=1)
     entries, _ = run(cut, 1)
     assert [entry["epoch"] for entry in entries] == [1, 2]
     expected = weights(job)

@@ -10,11 +10,13 @@ from synth.domain.anatomy import HAND
 from synth.domain.schema import pack_silhouettes
 from tests.training.toy import toy_samples
 from training.data import Patches
-from training.loop import _Trainer, fit, make_optimiser, predict
+from training.loop import fit, predict
 from training.loss import landmark_losses, negative_log_likelihood
 from training.metrics import errors_px
 from training.models import ModelRecipe, Output, build_model
+from training.plan import Progress
 from training.recipe import TrainRecipe, paper_training
+from training.step import Worker, make_optimiser
 from training.views import Views
 
 SMALL = ModelRecipe(width=8)
@@ -128,34 +130,32 @@ def replace_points(patches: Patches, row: int, landmark: int, value: float) -> P
 HALF_SEEN = Views(collimated=0.7, sand_bag=0.5, threshold_px=0.7, border=0.1, blanket=0.3)
 
 
-def trainer_of(patches: Patches, recipe: TrainRecipe, rank: int = 0, world: int = 1) -> _Trainer:
+def worker_of(recipe: TrainRecipe, rank: int = 0, world: int = 1) -> Worker:
     model = seeded(replace(SMALL, inputs=("silhouette", "observed")))
-    optimiser = make_optimiser(model, recipe)
-    return _Trainer(
-        model=model, patches=patches, recipe=recipe, optimiser=optimiser, seed=3, rank=rank, world=world, steps=1
-    )
+    return Worker(
+        model=model, recipe=recipe, optimiser=make_optimiser(model, recipe), seed=3, rank=rank, world=world
+    )  # fmt: skip
 
 
 def test_a_landmark_that_is_not_seen_has_no_influence_or_is_drawn_to_the_patch():
     patches, rows = patches_of(40), torch.arange(40)
     blind = TrainRecipe(views=HALF_SEEN, augment=0.5)
-    batch, weights = trainer_of(patches, blind).varied(rows, rows, 0, 0)
+    batch, weights = worker_of(blind).varied(patches, rows, 0, 0)
     gone = weights == 0
     assert 0.02 < gone.float().mean() < 0.5
     inside = (batch.points[gone] >= 0) & (batch.points[gone] <= 96)
     assert inside.all() and not torch.isnan(batch.points).any()
-    drawn, drawn_weights = trainer_of(patches, replace(blind, views=replace(HALF_SEEN, outside=0.25))).varied(
-        rows, rows, 0, 0
-    )
+    drawing = replace(blind, views=replace(HALF_SEEN, outside=0.25))
+    drawn, drawn_weights = worker_of(drawing).varied(patches, rows, 0, 0)
     assert torch.equal(drawn.points, batch.points) and torch.equal(drawn_weights == 0.25, gone)
     assert torch.equal(drawn.silhouette, batch.silhouette)
 
 
 def test_workers_share_a_batch_and_its_loss():
-    patches, batch = patches_of(13), np.arange(13)
+    batch = patches_of(13)
     recipe = TrainRecipe(views=replace(HALF_SEEN, outside=0.3), augment=0.5, precision="float32", batch=13)
-    one = trainer_of(patches, recipe).run_step(batch, 1e-3, 0, 0)
-    two = [trainer_of(patches, recipe, rank, 2).run_step(batch, 1e-3, 0, 0) for rank in (0, 1)]
+    one = worker_of(recipe).run_step(batch, 1e-3, 0, 0)
+    two = [worker_of(recipe, rank, 2).run_step(batch, 1e-3, 0, 0) for rank in (0, 1)]
     assert np.mean(two) == pytest.approx(one, rel=1e-5) and two[0] != two[1]
 
 
@@ -170,7 +170,7 @@ def test_training_with_views_repeats_and_goes_on_with_the_same_bits():
         return recipe.rate_at(epoch, step, 3)
 
     first = fit(network, patches, replace(recipe, epochs=1), seed=3, optimiser=optimiser, rate_at=rate_at)
-    second = fit(network, patches, recipe, seed=3, optimiser=optimiser, start_epoch=1, rate_at=rate_at)
+    second = fit(network, patches, recipe, seed=3, optimiser=optimiser, start=Progress(epoch=1), rate_at=rate_at)
     assert [report.loss for report in (*first, *second)] == losses_of(model, recipe, patches)
 
 

@@ -10,18 +10,13 @@ from synth.domain.anatomy import HAND
 from synth.domain.patch import Crop
 from tests.training.toy import toy_dataset
 from training.checkpoint import load_model, read_card
+from training.job import PretrainJob, claim_output
+from training.metrics import sigma_scale
 from training.models import ModelRecipe
-from training.pretraining import (
-    PretrainJob,
-    claim_output,
-    finish,
-    mean_landmark_depth,
-    num_held_out,
-    read_split,
-    sigma_scale,
-    train,
-)
+from training.outcome import finish, mean_landmark_depth
+from training.pretraining import train
 from training.recipe import TrainRecipe
+from training.split import num_held_out, read_split
 from training.views import hand_views
 
 

@@ -1,0 +1,182 @@
+"""How fast training is, beside the same loop without Ray and beside reading alone; prints JSON.
+
+  python -m tests.benchmarks.train hand --data DATA [--rows 8192] [--repeats 3]
+
+Of a dataset made by render.py, each in a process of its own, one thread to a core, after a first epoch that is not
+counted: `loop`, plain torch on resident patches; `resident` and `stream`, one Ray Train worker; `two`, two of them on
+two cores, each with half of every batch; all others on one core, a stream's readers with them. `read`: the stream's
+batches without training on them; `unpack`: resident batches unpacked; `columns`: a bare pyarrow read of the same
+columns. Images per second, medians over the repeats; needs two idle cores.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+
+from pipelines.cli import as_dict, resolve
+from synth.domain.shards import Manifest, read_manifest, write_manifest
+from tests.benchmarks.surroundings import ROOT, surroundings
+from training.job import PretrainJob
+from training.loop import EpochReport, Hooks, fit
+from training.models import build_model
+from training.plan import num_steps
+from training.split import columns_for, read_split
+
+EPOCHS = 3  # the first is not counted
+ON_ONE_CORE = ("loop", "resident", "stream", "read", "unpack", "columns")
+
+
+def loop(job: PretrainJob) -> float:
+    """Images per second of plain torch."""
+    patches = read_split(job).train
+    model = build_model(job.model, read_manifest(job.data_uri).anatomy)
+    reports: list[EpochReport] = []
+    fit(model, patches, job.train, seed=1, hooks=Hooks(on_epoch=reports.append))
+    return statistics.median(report.images_per_s for report in reports[1:])
+
+
+def trained(job: PretrainJob, workers: int) -> float:
+    """Images per second through Ray Train; what a stream waits for is in them."""
+    import ray
+
+    from training.distributed import pretrain
+
+    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    entries: list[dict[str, float]] = []
+    pretrain(job, workers=workers, on_progress=lambda done, total: None, on_entry=entries.append)
+    print(json.dumps({"wait_share": [round(entry["wait_share"], 4) for entry in entries]}), file=sys.stderr)
+    return statistics.median(entry["images_per_s"] for entry in entries[1:])
+
+
+def read(job: PretrainJob) -> float:
+    """Images per second that a stream delivers to nobody."""
+    import ray
+
+    from training.stream import stream_split
+
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    stream = stream_split(job, torch.device("cpu")).train
+    return _rate(lambda epoch: sum(len(batch) for batch in stream.batches(1, epoch, job.train.batch)))
+
+
+def unpack(job: PretrainJob) -> float:
+    """Images per second that resident patches deliver, unpacked."""
+    patches = read_split(job).train
+    size = job.train.batch
+
+    def epoch_of(epoch: int) -> int:
+        return sum(len(b.batch(torch.arange(len(b))).silhouette) for b in patches.batches(1, epoch, size))
+
+    return _rate(epoch_of)
+
+
+def columns(job: PretrainJob) -> float:
+    """Images per second of pyarrow, the same columns."""
+    manifest = read_manifest(job.data_uri)
+    wanted = columns_for(job, manifest.anatomy)
+
+    def epoch_of(_: int) -> int:
+        tables = []
+        for shard in manifest.shards:
+            with pq.ParquetFile(f"{job.data_uri}/{shard.name}") as file:
+                present = [name for name in wanted if name in file.schema_arrow.names]
+                tables.append(file.read(columns=present, use_threads=False))
+        return sum(map(len, tables))
+
+    return _rate(epoch_of)
+
+
+def _rate(epoch_of: Callable[[int], int]) -> float:
+    rates = []
+    for epoch in range(EPOCHS):
+        start = time.perf_counter()
+        images = epoch_of(epoch)
+        rates.append(images / (time.perf_counter() - start))
+    return statistics.median(rates[1:])
+
+
+MEASURES: dict[str, Callable[[PretrainJob], float]] = {
+    "loop": loop,
+    "resident": lambda job: trained(job, 1),
+    "stream": lambda job: trained(replace(job, mode="stream"), 1),
+    "two": lambda job: trained(job, 2),
+    "read": read,
+    "unpack": unpack,
+    "columns": columns,
+}
+
+
+def measured(name: str, options: argparse.Namespace) -> float:
+    """One measure, in a process of its own on its cores."""
+    command = [sys.executable, "-m", "tests.benchmarks.train", options.recipe, "--data", options.data]
+    command += ["--rows", str(options.rows), "--measure", name]
+    cores = {0} if name in ON_ONE_CORE else {0, 1}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )  # fmt: skip
+    return float(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def job_of(options: argparse.Namespace, folder: str) -> PretrainJob:
+    """A short run of the recipe on the first rows of the data."""
+    recipe = resolve(options.recipe, [])
+    whole = read_manifest(options.data)
+    kept = [shard for shard in whole.shards if shard.first_id < options.rows]
+    part = Path(folder) / "data"
+    part.mkdir()
+    for shard in kept:
+        (part / shard.name).symlink_to(Path(options.data).resolve() / shard.name)
+    write_manifest(str(part), Manifest(kind="renderings", anatomy=whole.anatomy, recipe={}, seed=1, shards=tuple(kept)))
+    return PretrainJob(
+        anatomy=recipe.anatomy,
+        model=recipe.model,
+        train=replace(recipe.train, epochs=EPOCHS),
+        crop=recipe.render.crop,
+        recipe=as_dict(recipe),
+        seed=1,
+        data_uri=str(part),
+        out_uri=f"{folder}/out",
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("recipe")
+    options.add_argument("--data", required=True, help="folder of renderings")
+    options.add_argument("--rows", type=int, default=8192, help="how many of them")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--measure", choices=MEASURES, help="one measure, in this process")
+    given = options.parse_args()
+    if given.measure:
+        with tempfile.TemporaryDirectory(prefix="synthmark-benchmark-") as folder:
+            print(json.dumps(MEASURES[given.measure](job_of(given, folder))))
+        return
+    found: dict[str, list[float]] = {}
+    for _ in range(given.repeats):
+        for name in MEASURES:
+            found.setdefault(name, []).append(measured(name, given))
+    rates = {name: statistics.median(values) for name, values in found.items()}
+    pairs = [("resident", "loop"), ("stream", "loop"), ("two", "resident"), ("read", "loop"), ("read", "columns")]
+    ratios: dict[str, Any] = {f"{a} over {b}": rates[a] / rates[b] for a, b in pairs}
+    steps = num_steps(given.rows, resolve(given.recipe, []).train.batch)
+    report = {"recipe": given.recipe, "rows": given.rows, "steps": steps, "images_per_s": rates, "ratios": ratios}
+    print(json.dumps(report | {"runs": found} | surroundings(), indent=2))
+
+
+if __name__ == "__main__":
+    main()

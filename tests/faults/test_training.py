@@ -1,0 +1,97 @@
+"""A training worker or the driver is lost inside an epoch: after it went on, the weights have the same bits."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth.domain.storage import has_files
+from tests.commands import ROOT, succeed
+from tests.faults.processes import descends, kill, wait_for
+from tests.training.toy import toy_dataset
+
+pytestmark = pytest.mark.slow
+OVERRIDES = ("train.epochs=2", "train.batch=10", "model.width=8", "train.precision=float32")
+
+
+def options(data: Path, out: Path) -> list[str]:
+    """Of a run that keeps a state after every fifth step."""
+    overrides = [word for override in OVERRIDES for word in ("--set", override)]
+    return ["hand_smoke", "--data", str(data), "--out", str(out), "--workers", "1", "--save-steps", "5", *overrides]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy hands and the model of a run that nothing happened to."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    toy_dataset(str(home / "data"), 600, 1, rows=100)
+    succeed("pretrain", *options(home / "data", home / "out"), home=home)
+    return home
+
+
+def start(home: Path, data: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """`pretrain.py` in a process of its own."""
+    environment = {**os.environ, "SYNTHMARK_MLFLOW": f"sqlite:///{home}/mlflow.db", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *options(data, home / "out")]
+    with log.open("ab") as stream:
+        return subprocess.Popen(command, cwd=home, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+
+
+def under_way(home: Path, run: "subprocess.Popen[bytes]") -> None:
+    """Waits until a state inside an epoch is kept, and a moment more."""
+    states = home / "out" / "checkpoints"
+    inside = re.compile(r"epoch-\d+-step-0*[1-9]\d*\.safetensors")
+    wait_for(
+        lambda: run.poll() is not None or (states.is_dir() and any(inside.fullmatch(p.name) for p in states.iterdir())),
+        90,
+        "a state inside an epoch",
+    )
+    assert run.poll() is None, "it ended before anything could happen to it"
+    time.sleep(np.random.default_rng().uniform(0, 0.2))  # at a random step: any must do
+
+
+def trainers(driver: int) -> list[int]:
+    """The Ray Train workers of a driver."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        pid = int(path.parent.name)
+        try:
+            if b"RayTrainWorker" in path.read_bytes() and descends(pid, driver):
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def same_weights(home: Path, other: Path) -> bool:
+    """Whether two runs ended with the same bits."""
+    first, second = ((h / "out" / "model" / "model.safetensors").read_bytes() for h in (home, other))
+    return first == second
+
+
+def test_a_killed_training_worker_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run = start(tmp_path, undisturbed / "data", log)
+    under_way(tmp_path, run)
+    (worker,) = trainers(run.pid)
+    kill(worker)
+    assert run.wait(180) == 0, log.read_text()[-3000:]
+    assert same_weights(tmp_path, undisturbed)
+
+
+def test_a_killed_driver_is_resumed_inside_the_epoch(undisturbed: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run = start(tmp_path, undisturbed / "data", log)
+    under_way(tmp_path, run)
+    workers = trainers(run.pid)
+    run.kill()
+    run.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30, "its workers end")
+    assert not has_files(str(tmp_path / "out" / "model"))
+    assert start(tmp_path, undisturbed / "data", log).wait(180) == 0, log.read_text()[-3000:]
+    assert same_weights(tmp_path, undisturbed)

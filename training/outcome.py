@@ -1,0 +1,57 @@
+"""What a pre-training run ends with: errors on patches it never saw, their calibration, and the model's card."""
+
+import numpy as np
+
+from synth.domain.anatomy import Anatomy
+from synth.domain.annotation import normalise_landmark_depth
+from synth.domain.shards import read_manifest, read_samples
+from training.checkpoint import ModelCard, save_model
+from training.data import Patches
+from training.held_out import true_points
+from training.job import PretrainJob, anatomy_of
+from training.loop import predict
+from training.metrics import errors_px, sigma_scale, summarise
+from training.models import LandmarkNet
+from training.provenance import git_commit, versions
+
+
+def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard:
+    """The card of the final model, written to the job's output with what held-out patches say of its errors."""
+    anatomy = anatomy_of(job)
+    predictions = predict(model, held_out)
+    truth = true_points(held_out)
+    errors = errors_px(predictions.points, truth)
+    summary = summarise(errors)
+    per_landmark = dict(zip(anatomy.names, summary.mean.tolist(), strict=True))
+    card = ModelCard(
+        anatomy=anatomy,
+        model=job.model,
+        train=job.train,
+        crop=job.crop,
+        recipe=job.recipe,
+        git_commit=git_commit(),
+        versions=versions(),
+        data={"renderings": read_manifest(job.data_uri).digest},
+        mean_depth=mean_landmark_depth(job.data_uri, anatomy, len(held_out)),
+        sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
+        sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
+        metrics={"held_out_px": summary.overall_mean}
+        | {f"held_out_px.{name}": value for name, value in per_landmark.items()},
+    )
+    return save_model(job.model_uri, model, card)
+
+
+def mean_landmark_depth(uri: str, anatomy: Anatomy, count: int) -> tuple[float, ...] | None:
+    """(K,) mean normalised landmark depth of the first `count` samples; None where a landmark's depth is unknown."""
+    samples = read_samples(uri, anatomy, depth=True, limit=count)
+    if samples.depth_mm is None:
+        return None
+    depths = np.stack(
+        [
+            normalise_landmark_depth(points[:, 2], depth)
+            for points, depth in zip(samples.landmarks, samples.depth_mm, strict=True)
+        ]
+    )
+    if not np.isfinite(depths).any(0).all():
+        return None
+    return tuple(float(v) for v in np.nanmean(depths, axis=0))
