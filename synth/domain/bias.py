@@ -165,7 +165,9 @@ def _fit(level: Array, body: Mask) -> Array:
     ends = places.min(0), places.max(0)
     bases = [_chebyshev(np.arange(n), ends[0][axis], ends[1][axis]) for axis, n in enumerate(body.shape)]
     powers = np.array([p for p in np.ndindex((DEGREE + 1,) * 3) if sum(p) <= DEGREE])
-    terms = np.prod([bases[axis][places[:, axis]][:, powers[:, axis]] for axis in range(3)], axis=0)
+    terms = bases[0][places[:, 0]][:, powers[:, 0]]
+    for axis in (1, 2):  # in place: with np.prod this is most of the memory
+        terms *= bases[axis][places[:, axis]][:, powers[:, axis]]
     wanted = np.log(np.maximum(level[body], 1e-6)).astype(np.float64)
     penalty = np.diag(SMOOTH * len(places) * powers.sum(1) ** 2.0)
     weights = np.ones(len(places))
