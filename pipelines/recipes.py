@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from synth.acquisition import Acquisition
 from synth.body.arms import ArmPose
 from synth.body.child import ChildShape
 from synth.body.legs import LegPose
@@ -11,6 +12,7 @@ from synth.body.shape import BodyShape
 from synth.domain.anatomy import anatomy_named
 from synth.figure import BodyRange, HandRange, RenderRecipe
 from synth.phantom import PhantomRecipe, body_phantoms, hand_phantoms
+from synth.shifts import Shifts
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
 from training.views import body_views, hand_views
@@ -133,19 +135,48 @@ def body_smoke() -> Recipe:
 
 def hand_virtual_study() -> Recipe:
     """The paper's hand study with virtual patients: 263 MR volumes of 132 people, 3 folds."""
-    return replace(hand(), phantom=replace(hand_phantoms(), count=263))
+    shifts = Shifts(unequal_limbs=0.1, swollen_joints=0.15, ulnar_deviation=0.1, short_finger=0.05)
+    phantom = replace(
+        hand_phantoms(), count=263, coarser=(1.5, 4.0), shifts=shifts, acquisition=Acquisition(oblique=0.3)
+    )
+    return replace(hand(), phantom=phantom)
+
+
+def hand_virtual_dev() -> Recipe:
+    """Hands to tune on, seed 1: as the study, and volumes that end early; --set turns each shift on or off."""
+    study = hand_virtual_study()
+    shifts = replace(study.phantom.shifts, field_of_view=0.2)
+    return replace(study, phantom=replace(study.phantom, count=100, shifts=shifts))
+
+
+def hand_virtual_test() -> Recipe:
+    """Hands for reported results, seeds 1001 to 1004: frozen by tests/pipelines/test_frozen.py, never tuned on."""
+    return hand_virtual_dev()
 
 
 def body_virtual_study() -> Recipe:
-    """The paper's body study with virtual patients: 20 supine CT volumes, leave one out."""
-    return replace(
-        body(), phantom=body_phantoms(), sweep=SweepRecipe(schedules=_schedules(), folds=20, scratch=_SCRATCH)
-    )
+    """The paper's body study with virtual patients: CT volumes of 14 women and 6 men, leave one out."""
+    shifts = Shifts(flattening=0.5, obesity=0.1, knee_rest=0.2, belly_hands=0.1, scoliosis=0.1, unequal_limbs=0.15)
+    phantom = replace(body_phantoms(), spacing_mm=(2.5, 2.5, 4.0), coarser=(1.6, 2.0), shifts=shifts)
+    return replace(body(), phantom=phantom, sweep=SweepRecipe(schedules=_schedules(), folds=20, scratch=_SCRATCH))
+
+
+def body_virtual_dev() -> Recipe:
+    """Bodies to tune on, seed 1: as the study, and volumes that end early; --set turns each shift on or off."""
+    study = body_virtual_study()
+    shifts = replace(study.phantom.shifts, field_of_view=0.2)
+    return replace(study, phantom=replace(study.phantom, count=100, shifts=shifts))
+
+
+def body_virtual_test() -> Recipe:
+    """Bodies for reported results, seeds 1001 to 1004: frozen by tests/pipelines/test_frozen.py, never tuned on."""
+    return body_virtual_dev()
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
         hand_paper, body_paper, hand, body, body_child, hand_smoke, body_smoke, hand_virtual_study, body_virtual_study,
+        hand_virtual_dev, body_virtual_dev, hand_virtual_test, body_virtual_test,
     )
 }  # fmt: skip

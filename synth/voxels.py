@@ -9,6 +9,7 @@ from scipy import ndimage
 from synth.couches import AIR_HU, CouchKind, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
+from synth.intensities import add_shading, add_streaks, hounsfield
 from synth.mr_artefacts import Artefacts, scanned, tissue_signal, water_and_fat
 
 TISSUE_HU = 40.0
@@ -122,12 +123,19 @@ def ct_volume(
     rng: np.random.Generator,
     couch: CouchKind = "none",
     head: NDArray[np.float64] | None = None,
+    labels: NDArray[np.uint8] | None = None,
 ) -> Volume:
-    """A CT-like int16 volume in HU: air -1000, tissue 40, edges of `blur` voxels, noise, and a couch.
+    """A CT-like int16 volume in HU: air -1000, tissue, edges of `blur` voxels, noise, and a couch.
 
     head (2, 3): corners of the box around the patient's head, mm, where there is a couch.
+    labels (z, y, x): what the voxels of the mask are made of, see compartments.py; None: 40 HU throughout.
     """
-    values = AIR_HU + (TISSUE_HU - AIR_HU) * _soften(mask, blur)
+    if labels is None:
+        values = AIR_HU + (TISSUE_HU - AIR_HU) * _soften(mask, blur)
+    else:
+        values = ndimage.gaussian_filter(hounsfield(labels, affine, rng), blur)
+        add_streaks(values, labels, affine, rng)
+        add_shading(values, rng)
     if head is not None:
         furnish(values, mask, affine, couch, head, rng)
     values += np.float32(noise_hu) * rng.standard_normal(values.shape, np.float32)

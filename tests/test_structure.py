@@ -21,7 +21,7 @@ HOMES = {
     "bpy": {"synth/blender.py"},
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
-    "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py"},
+    "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py", "synth/domain/dicom_write.py"},
     "mlflow": {"training/tracking.py"},
     "boto3": {"synth/domain/uploads.py"},
 }

@@ -59,11 +59,16 @@ def read(
         raise ValueError(f"image {path} {error}") from error
 
 
-def write_volume(volume: Volume, path: Path) -> None:
-    """Write a volume (NIfTI by its extension); its name appears when it is whole."""
+def write_volume(volume: Volume, path: Path, rotation: Matrix | None = None) -> None:
+    """Write a volume (NIfTI by its extension); its name appears when it is whole.
+
+    rotation (3, 3): turns the volume's axes about the patient's origin into those of an oblique scan
+    """
+    turn = np.eye(3) if rotation is None else rotation
     image = sitk.GetImageFromArray(volume.voxels)
     image.SetSpacing(volume.spacing_mm)
-    image.SetOrigin([float(v) for v in volume.index_to_patient[:, 3]])
+    image.SetDirection([float(v) for v in turn.ravel()])
+    image.SetOrigin([float(v) for v in turn @ volume.index_to_patient[:, 3]])
     _write(image, path)
 
 
