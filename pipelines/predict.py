@@ -4,7 +4,8 @@
   python pipelines/predict.py --model /data/hand_model/model --side left --out /data/predicted scans/*.nii.gz
   python pipelines/predict.py --model models:/synthmark-body/1 --out /data/predicted ct_folder/
 
-INPUT: 2D images or volumes, or folders of them, or a folder with a DICOM series; a case is named after its file.
+INPUT: 2D images, volumes or images of depth cameras (--camera, --head), or folders of them, or a folder with a DICOM
+series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
 reported and the others go on. A volume takes a second or two. Research use; not a medical device.
 """
@@ -19,12 +20,16 @@ from typing import Any
 import numpy as np
 
 from pipelines.cli import parser, progress, require_empty, run
+from pipelines.explain import add_explain_option, explain
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from synth.domain.cases import case_name, find_images, name_cases
 from synth.domain.landmarks import Prediction, write_predictions
+from synth.domain.parts import find_parts
 from synth.domain.reader import Reader
+from synth.domain.settings import ImportSettings
 from synth.domain.slicer import write_markups
-from synth.domain.study import ImportSettings, Prepared, prepare
+from synth.domain.storage import write_bytes
+from synth.domain.study import Prepared, prepare
 from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
@@ -40,15 +45,18 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--out", required=True, help="folder of the predictions")
     options.add_argument("--rename", action="store_true", help="call cases case-0001 … in the order of their names")
     add_reading_options(options)
+    add_explain_option(options)
     given = options.parse_args(argv)
     settings = reading_settings(given)
     require_empty(given.out)
+    if given.explain:
+        require_empty(str(given.explain))
     cases = name_cases(find_images(given.inputs))
     if given.rename:
         cases = {f"case-{k:04d}": cases[name] for k, name in enumerate(sorted(cases), 1)}
     loaded = load_model(local_model(given.model))
     require_side(settings, loaded.card.anatomy)
-    results, failures = predict_all(cases, loaded, settings, Path(given.out))
+    results, failures = predict_all(cases, loaded, settings, Path(given.out), given.explain)
     if not results:
         raise ValueError(f"no case could be predicted; nothing was written; {'; '.join(failures.values())}")
     record(results, failures, loaded, given.model, settings, Path(given.out))
@@ -68,7 +76,7 @@ class Result:
 
 
 def predict_all(
-    cases: dict[str, Path], loaded: LoadedModel, settings: ImportSettings, out: Path
+    cases: dict[str, Path], loaded: LoadedModel, settings: ImportSettings, out: Path, pictures: Path | None
 ) -> tuple[list[Result], dict[str, str]]:
     """(results, case -> why it failed); each case's files are written as soon as it is done."""
     anatomy = loaded.card.anatomy
@@ -84,6 +92,11 @@ def predict_all(
                 failures[case] = f"case {case!r}: {why}"
             else:
                 write_case(case, prepared, predicted, out)
+                if pictures is not None:
+                    points = np.where(predicted.trusted[:, None], predicted.patch, np.nan)
+                    parts = find_parts(prepared.shown, prepared.source)
+                    picture = explain(prepared, parts, points, anatomy, settings, case, prepared.notes)
+                    write_bytes(str(pictures), f"{case}.png", picture)
                 results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
             bar.update()
     for result in results:
@@ -148,7 +161,7 @@ def record(
         "anatomy": card.anatomy.name,
         "network": card.model.network,
         "conformal": asdict(card.conformal),
-        "settings": asdict(settings),
+        "settings": settings.record(),
         "crop": asdict(card.crop),
         "git_commit": git_commit(),
         "versions": versions(),

@@ -3,14 +3,17 @@
 
   python pipelines/study.py hand --images scans/*.nii.gz --landmarks landmarks.csv --side left --out /data/study
   python pipelines/study.py body --images ct/ --landmarks landmarks.csv --out s3://bucket/study
+  python pipelines/study.py body --images depth/*.png --camera camera.json --head up --landmarks l.csv --out /data/study
   python pipelines/study.py hand --template scan.nii.gz     # an empty scan.mrk.json to annotate in 3D Slicer
 
-Images are 2D (PNG, JPEG, MHA, a DICOM radiograph) or volumes (NIfTI, MHA, NRRD, a folder with a DICOM series); a folder
-of images stands for all of them (docs/inputs.md). Landmarks: a CSV case,subject,landmark,x,y,z (volumes: patient mm,
-LPS; 2D: px, z empty; empty coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look
-at cases.png afterwards.
+Images are 2D (PNG, JPEG, MHA, a DICOM radiograph), volumes (NIfTI, MHA, NRRD, a folder with a DICOM series) or of depth
+cameras (16-bit PNG, PLY, XYZ); a folder of images stands for all of them (docs/inputs.md). Landmarks: a CSV
+case,subject,landmark,x,y,z (volumes: patient mm, LPS; depth cameras: mm in the camera's frame; 2D: px, z empty; empty
+coordinates = not annotated), or one CASE.mrk.json or CASE.fcsv of 3D Slicer per case. Look at cases.png and
+study.csv afterwards; --explain DIR shows each step of each case.
 """
 
+import argparse
 import dataclasses
 import tempfile
 from collections.abc import Sequence
@@ -19,19 +22,24 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.cli import UsageError, parser, progress, require_empty, run
+from pipelines.explain import add_explain_option, explain
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from pipelines.sheet import draw_sheet
 from pipelines.subjects import add_subject_options, with_subjects
 from synth.domain.anatomy import Anatomy, anatomy_named
 from synth.domain.cases import find_images, match, name_cases
 from synth.domain.landmarks import Annotation, read_annotations
+from synth.domain.measures import Measures, measure, table
+from synth.domain.parts import Parts, find_parts
 from synth.domain.patch import Crop
 from synth.domain.reader import Reader
 from synth.domain.schema import Samples
+from synth.domain.settings import ImportSettings
 from synth.domain.shards import Manifest, write_manifest, write_shard
 from synth.domain.slicer import write_markups
 from synth.domain.storage import write_bytes
-from synth.domain.study import ImportedCase, ImportSettings, assemble, import_case
+from synth.domain.study import ImportedCase, Prepared, annotated, assemble, naming, prepare
+from synth.domain.suspects import sentence
 
 SHARD_ROWS = 512
 SHEET_CASES = 200
@@ -39,16 +47,7 @@ SHEET_CASES = 200
 
 def main(argv: Sequence[str]) -> str:
     """Where the study is, with its cases and subjects."""
-    options = parser(__doc__ or "", recipe=False)
-    options.add_argument("anatomy", metavar="ANATOMY", help="hand, body, hand_bone_tips or a .toml file")
-    options.add_argument("--images", nargs="+", type=Path, metavar="PATH", help="files or folders")
-    options.add_argument("--landmarks", nargs="+", type=Path, metavar="FILE", help="CSV, .mrk.json or .fcsv")
-    options.add_argument("--out", help="folder or URI of the study, or folder of templates")
-    options.add_argument("--template", nargs="+", type=Path, metavar="PATH", help="write CASE.mrk.json of these images")
-    add_subject_options(options)
-    options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
-    add_reading_options(options)
-    given = options.parse_args(argv)
+    given = arguments().parse_args(argv)
     try:
         anatomy = anatomy_named(given.anatomy)
         crop = Crop(pixel_mm=given.pixel_mm)
@@ -61,23 +60,40 @@ def main(argv: Sequence[str]) -> str:
     settings = reading_settings(given)
     require_side(settings, anatomy)
     require_empty(given.out)
+    if given.explain:
+        require_empty(str(given.explain))
     pairs = match(find_images(given.images), read_annotations(given.landmarks, anatomy))
     with Reader() as reader:
         pairs, attributes = with_subjects(pairs, given, reader)
-        cases = import_all(pairs, anatomy, crop, settings, reader)
+        cases, measures = import_all(pairs, anatomy, crop, settings, reader, given.explain)
     samples = assemble(cases)
     recipe = {
         "anatomy": anatomy.name,
         "crop": dataclasses.asdict(crop),
-        "settings": dataclasses.asdict(settings),
+        "settings": settings.record(),
         **record(cases),
         "attributes": attributes,
         "virtual": are_virtual(pairs),
     }
+    write_bytes(given.out, "study.csv", table(measures).encode())
     store(cases, samples, anatomy, recipe, given.out)
-    return (
-        f"{given.out}: {len(cases)} {anatomy.name} cases of {len({c.subject for c in cases})} subjects; see cases.png"
-    )
+    subjects = len({case.subject for case in cases})
+    return f"{given.out}: {len(cases)} {anatomy.name} cases of {subjects} subjects; see cases.png; {sentence(measures)}"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The options of this verb."""
+    options = parser(__doc__ or "", recipe=False)
+    options.add_argument("anatomy", metavar="ANATOMY", help="hand, body, hand_bone_tips or a .toml file")
+    options.add_argument("--images", nargs="+", type=Path, metavar="PATH", help="files or folders")
+    options.add_argument("--landmarks", nargs="+", type=Path, metavar="FILE", help="CSV, .mrk.json or .fcsv")
+    options.add_argument("--out", help="folder or URI of the study, or folder of templates")
+    options.add_argument("--template", nargs="+", type=Path, metavar="PATH", help="write CASE.mrk.json of these images")
+    add_subject_options(options)
+    options.add_argument("--pixel-mm", type=float, help="fixed patch pixel, as crop.pixel_mm of the recipe")
+    add_reading_options(options)
+    add_explain_option(options)
+    return options
 
 
 def are_virtual(pairs: Sequence[tuple[Path, Annotation]]) -> bool:
@@ -94,17 +110,45 @@ def record(cases: Sequence[ImportedCase]) -> dict[str, object]:
 
 
 def import_all(
-    pairs: list[tuple[Path, Annotation]], anatomy: Anatomy, crop: Crop, settings: ImportSettings, reader: Reader
-) -> list[ImportedCase]:
-    """The cases in order; prints what each was cut at and how large it is."""
-    cases = []
+    pairs: list[tuple[Path, Annotation]],
+    anatomy: Anatomy,
+    crop: Crop,
+    settings: ImportSettings,
+    reader: Reader,
+    pictures: Path | None,
+) -> tuple[list[ImportedCase], list[Measures]]:
+    """(the cases in order, their measures); prints what each was cut at. Explained in `pictures` where given."""
+    cases: list[ImportedCase] = []
+    measures: list[Measures] = []
     with progress(len(pairs), "case", "importing") as bar:
         for path, annotation in pairs:
             source = read_scan(reader, path, settings)
-            cases.append(import_case(source, annotation, anatomy, crop, settings))
+            with naming(annotation.case):
+                prepared = prepare(source, anatomy, crop, settings)
+                case = annotated(prepared, source, annotation, anatomy)
+                parts = find_parts(prepared.shown, prepared.source)
+            if pictures is not None:
+                picture = explain(prepared, parts, case.landmarks, anatomy, settings, case.case, case.notes)
+                write_bytes(str(pictures), f"{case.case}.png", picture)
+            cases.append(case)
+            measures.append(measured(case, prepared, parts, anatomy))
             bar.update()
     print("\n".join(describe(case) for case in cases), flush=True)
-    return cases
+    return cases, measures
+
+
+def measured(case: ImportedCase, prepared: Prepared, parts: Parts, anatomy: Anatomy) -> Measures:
+    """The case's row of study.csv."""
+    return measure(
+        prepared.source,
+        parts,
+        prepared.patch_map.source_points(case.landmarks),
+        case.visible,
+        anatomy,
+        case=case.case,
+        subject=case.subject,
+        notes=case.notes,
+    )
 
 
 def write_templates(paths: Sequence[Path], anatomy: Anatomy, out: Path) -> str:

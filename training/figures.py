@@ -55,5 +55,5 @@ def overlay_figure(
         if np.isfinite(radius):
             axes.add_patch(Circle(tuple(point), radius, fill=False, color="tab:blue", lw=1))
     axes.set_axis_off()
-    axes.set_title(title, fontsize=8)
+    axes.set_title(title, fontsize=8, parse_math=False)  # a case may be called $a$
     return figure

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from synth.domain.cloud_files import CLOUDS
 from synth.domain.headers import FLAT, MEDICAL
 from synth.domain.landmarks import Annotation
 
-SUFFIXES = FLAT + MEDICAL
+SUFFIXES = FLAT + MEDICAL + CLOUDS
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 

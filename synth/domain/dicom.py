@@ -29,6 +29,9 @@ from synth.domain.dicom_header import (
 from synth.domain.posture import Up
 from synth.domain.stack import Frame, Stack, arrange
 
+DEEPEST = 8  # folders within folders; exports have 3 or 4
+MOST_FILES = 100_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
@@ -72,10 +75,27 @@ def read_series(path: Path, wanted: str | None = None) -> Series:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """The DICOM files of a folder and of the folders in it, by name; DICOMDIR and hidden files are none of them."""
-    places = [folder, *sorted(item for item in folder.iterdir() if item.is_dir() and item.name[0] != ".")]
-    files = [file for place in places for file in files_in(place)]
-    return [file for file in files if file.name.upper() != "DICOMDIR" and is_dicom(file)]
+    """The DICOM files of a folder and of the folders in it, by name; DICOMDIR and hidden files are none of them.
+
+    Exports lie in PATIENT/STUDY/SERIES or the like. A folder that links lead to again is entered once.
+    Raises: ValueError for folders within more than DEEPEST others, and for more than MOST_FILES files.
+    """
+    files: list[Path] = []
+    entered: set[Path] = set()
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        if place.resolve() in entered:
+            continue
+        entered.add(place.resolve())
+        if depth > DEEPEST:
+            raise ValueError(f"folder {folder} holds folders more than {DEEPEST} deep; give the one with the scan")
+        files += [file for file in files_in(place) if file.name.upper() != "DICOMDIR"]
+        if len(files) > MOST_FILES:
+            raise ValueError(f"folder {folder} holds more than {MOST_FILES} files; give the one with the scan")
+        within = sorted((item for item in place.iterdir() if item.is_dir() and item.name[0] != "."), reverse=True)
+        waiting += [(item, depth + 1) for item in within]
+    return [file for file in files if is_dicom(file)]
 
 
 def subject_key(path: Path, key: bytes) -> str:
@@ -101,7 +121,10 @@ def _chosen(
         if wanted in (str(number), uid):
             return items
     text = "; ".join(f"{number}: {_summary(items)}" for number, (_, items) in enumerate(ordered, 1))
-    asked = "choose one with --series N" if wanted is None else f"none of them is --series {wanted}"
+    told = (
+        f"--series {wanted}" if wanted is not None and wanted.isdecimal() else "the --series given"
+    )  # a UID is private
+    asked = "choose one with --series N" if wanted is None else f"none of them is {told}"
     raise ValueError(
         f"{_kind(path)} {path} holds {len(ordered)} series ({text}); {asked}, or its UID, or give its files alone"
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.bias import Array, Field, Mask, block_sums, find_field
-from synth.domain.projection import Volume
+from synth.domain.projection import Volume, is_ct
 
 LEVEL = 40.0  # percent, the threshold: well above ghosts and noise, near enough to the half that marks an edge
 STEADY = 5.0  # deviations of a voxel of air that lie below it
@@ -24,6 +24,13 @@ LOOSE = 0.2  # pieces smaller than this share of the largest are no second hand,
 FOLDED = 0.7  # opposite faces of a volume that are so alike (Dice) show one cut through tissue, twice
 FACE_MM2 = 60.0  # cuts smaller than this are not compared
 UNEVEN, NOISY = 12.0, 3.0  # strongest to weakest tissue, weakest tissue to noise: beyond these an outline may be wrong
+
+
+def ready_to_cut(volume: Volume, threshold: float | None) -> tuple[Volume, float | None]:
+    """(the volume that is cut, its threshold; None: as for a CT); an MR is evened out where no threshold is given."""
+    if threshold is not None or is_ct(volume):
+        return volume, threshold
+    return even_signal(volume)
 
 
 def even_signal(volume: Volume) -> tuple[Volume, float]:

@@ -76,6 +76,7 @@ class Projection:
     to_viewer: (3, 4) the same points -> the position that 3D Slicer shows; differs for 2D images alone
     pixel_mm: (x, y) size of a source pixel, None where unknown
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
+    observed: (H, W) bool, what was seen, tissue or not; None for all of it
     """
 
     silhouette: NDArray[np.bool_]
@@ -86,6 +87,7 @@ class Projection:
     pixel_mm: tuple[float, float] | None
     threshold: float
     bright: bool = True
+    observed: NDArray[np.bool_] | None = None
 
 
 def otsu(values: NDArray[np.generic], bins: int = 512) -> float:

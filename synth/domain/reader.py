@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.domain.cloud import Cloud
 from synth.domain.posture import Up
 from synth.domain.projection import Image, Volume
 
@@ -48,10 +49,20 @@ class Reader:
         self._end()
 
     def read(
-        self, path: Path, *, spacing_mm: float | None = None, series: str | None = None, up: Up | None = None
-    ) -> Image | Volume:
-        """The image or volume at `path`; its values lie in memory shared with nobody else. Raises ValueError."""
-        answer, descriptors = self._ask(path, {"spacing_mm": spacing_mm, "series": series, "up": up})
+        self,
+        path: Path,
+        *,
+        spacing_mm: float | None = None,
+        series: str | None = None,
+        up: Up | None = None,
+        unit_mm: float | None = None,
+    ) -> Image | Volume | Cloud:
+        """The image, volume or cloud at `path`; its values lie in memory shared with nobody else. Raises ValueError.
+
+        unit_mm: of a cloud; see volume.read for the others
+        """
+        options = {"spacing_mm": spacing_mm, "series": series, "up": up, "unit_mm": unit_mm}
+        answer, descriptors = self._ask(path, options)
         return _scan(answer, _mapped(descriptors[0], answer))
 
     def subject(self, path: Path, key: bytes) -> str:
@@ -116,8 +127,10 @@ def _mapped(descriptor: int, answer: dict[str, Any]) -> NDArray[np.generic]:
         return np.memmap(stream, answer["dtype"], "c", shape=tuple(answer["shape"]))
 
 
-def _scan(answer: dict[str, Any], values: NDArray[np.generic]) -> Image | Volume:
+def _scan(answer: dict[str, Any], values: NDArray[np.generic]) -> Image | Volume | Cloud:
     notes = tuple(answer["notes"])
+    if answer["kind"] == "cloud":
+        return Cloud(points=np.asarray(values, np.float32), notes=notes)
     affine = np.array(answer["affine"])
     if answer["kind"] == "volume":
         return Volume(voxels=values, index_to_patient=affine, notes=notes)
@@ -143,6 +156,7 @@ def _serve(connection: socket.socket, seconds: int) -> None:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    from synth.domain.cloud_files import CLOUDS, read_cloud
     from synth.domain.dicom import subject_key  # the parent needs neither pydicom nor SimpleITK
     from synth.domain.volume import read
 
@@ -150,7 +164,9 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     try:
         if "key" in request:
             return {"subject": subject_key(path, bytes.fromhex(request["key"]))}, []
-        scan = read(path, **request)
+        unit_mm = request.pop("unit_mm")
+        cloud = path.is_file() and path.name.lower().endswith(CLOUDS)
+        scan = read_cloud(path, unit_mm) if cloud else read(path, **request)
     except ValueError as error:
         return {"error": str(error)}, []
     except MemoryError:
@@ -159,13 +175,22 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         return {"error": f"image {path} cannot be read: {error.strerror}"}, []
     except Exception as error:  # a mistake of ours or of a library: told, and the next file is read
         return {"error": f"image {path} cannot be read: {type(error).__name__} in its reader; please report it"}, []
-    values = scan.voxels if isinstance(scan, Volume) else scan.pixels
+    values = _values(scan)
     answer: dict[str, Any] = {"dtype": values.dtype.str, "shape": values.shape, "notes": scan.notes}
     if isinstance(scan, Volume):
         answer |= {"kind": "volume", "affine": scan.index_to_patient.tolist()}
+    elif isinstance(scan, Cloud):
+        answer |= {"kind": "cloud"}
     else:
         answer |= {"kind": "image", "affine": scan.to_viewer.tolist(), "spacing_mm": scan.spacing_mm}
     return answer, [_shared(values)]
+
+
+def _values(scan: Image | Volume | Cloud) -> NDArray[np.generic]:
+    """Its array."""
+    if isinstance(scan, Volume):
+        return scan.voxels
+    return scan.points if isinstance(scan, Cloud) else scan.pixels
 
 
 def _shared(values: NDArray[np.generic]) -> int:

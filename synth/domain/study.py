@@ -1,16 +1,19 @@
 """From scans and their landmarks to a study: one patch per case, with the map back to the patient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
+from synth.domain.cloud import Cloud
+from synth.domain.couch_plane import plane_of
 from synth.domain.landmarks import Annotation
-from synth.domain.mr import even_signal
+from synth.domain.mr import ready_to_cut
+from synth.domain.overhead import overlook
 from synth.domain.patch import (
     Crop,
     Matrix,
@@ -24,57 +27,11 @@ from synth.domain.patch import (
     silhouette_box,
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
-from synth.domain.posture import Up
 from synth.domain.projection import CouchRemoval, Image, Projection, Volume, fill_nearest, is_ct, outline, project
 from synth.domain.schema import Samples, pack_silhouettes
+from synth.domain.settings import ImportSettings
 from synth.domain.single import check_single
-from synth.domain.turn import Direction, turn_matrix, turned
-
-Side = Literal["left", "right"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """How scans are read.
-
-    side: of a hand; a body needs none. threshold: None chooses it. spacing_mm: of 2D images that do not tell it.
-    back, fingers: of a hand in a volume, where they faced; None is taken for anterior and superior
-    series: which DICOM series of a folder; up: the side of the patient that faced up, None takes it from the file
-    couch: as projection.project; "auto": "fit" in a CT of a body on its back, else "none". couch_mm: for "accumulate"
-    """
-
-    side: Side | None = None
-    back: Direction | None = None
-    fingers: Direction | None = None
-    threshold: float | None = None
-    spacing_mm: float | None = None
-    series: str | None = None
-    up: Up | None = None
-    couch: CouchRemoval | Literal["auto"] = "auto"
-    couch_mm: float = 12.0
-
-    def __post_init__(self) -> None:
-        if self.side not in (None, "left", "right"):
-            raise ValueError(f"side is {self.side!r}; allowed: left, right")
-        if self.spacing_mm is not None and not 0 < self.spacing_mm < 100:
-            raise ValueError(f"spacing_mm is {self.spacing_mm}; allowed: 0 < spacing_mm < 100")
-        for name in ("back", "fingers"):
-            if getattr(self, name) not in (None, *get_args(Direction)):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: {', '.join(get_args(Direction))}")
-        self.turn  # noqa: B018  validates the two together
-        if self.up not in (None, *get_args(Up)):
-            raise ValueError(f"up is {self.up!r}; allowed: {', '.join(get_args(Up))}")
-        if self.couch not in ("auto", "none") and self.up not in (None, "anterior"):
-            raise ValueError(
-                f"couch is {self.couch}, but with up {self.up} it is not behind the body; allowed: auto, none"
-            )
-        if not 0 < self.couch_mm < 200:
-            raise ValueError(f"couch_mm is {self.couch_mm}; allowed: 0 < couch_mm < 200")
-
-    @property
-    def turn(self) -> Matrix:
-        """(3, 3) rotation of patient mm that shows a hand's back, fingers up."""
-        return turn_matrix(self.back or "anterior", self.fingers or "superior")
+from synth.domain.turn import turned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +43,7 @@ class Prepared:
     patch_map: patch -> source px and patient mm; to_viewer: (3, 4) patch (x, y, depth mm) -> 3D Slicer position
     pixel_mm: (2,) float32 size of a patch pixel (x, y), NaN where unknown
     source: the projection in source pixels, with the threshold used; notes: what a person should look at
+    shown: what was cut at that threshold: the scan, a volume turned as it is seen
     """
 
     silhouette: NDArray[np.bool_]
@@ -96,6 +54,7 @@ class Prepared:
     pixel_mm: NDArray[np.float32]
     source: Projection
     notes: tuple[str, ...]
+    shown: Image | Volume | Cloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +79,7 @@ class ImportedCase:
     notes: tuple[str, ...]
 
 
-def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
+def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settings: ImportSettings) -> Prepared:
     """The patch of an image or volume.
 
     Raises: ValueError where no silhouette is found, a hand's side is not given, or there are two hands.
@@ -130,11 +89,13 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     shown = source
     if isinstance(source, Volume):
         shown, to_patient = turned(source, settings.turn)
-        shown, level = _divided(shown, settings)
+        shown, level = ready_to_cut(shown, settings.threshold)
         view = _view(shown, to_patient, anatomy, settings, level)
+    elif isinstance(source, Cloud):
+        view = _overlooked(source, settings)
     else:
         view = outline(source, threshold=settings.threshold)
-    if anatomy.base == "hand":
+    if anatomy.base == "hand" and not isinstance(shown, Cloud):
         check_single(shown, view)
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
@@ -147,36 +108,52 @@ def prepare(source: Image | Volume, anatomy: Anatomy, crop: Crop, settings: Impo
     if view.depth_mm is not None:
         sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
         depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
-    height, width = view.silhouette.shape
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
-        observed=observed_pixels(to_source, (height, width), anatomy.size),
+        observed=_observed(view, to_source, anatomy.size),
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
         notes=shown.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        shown=shown,
     )
 
 
-def _divided(volume: Volume, settings: ImportSettings) -> tuple[Volume, float | None]:
-    """(the volume that is cut, its threshold; None: chosen as for a CT); an MR is evened out if none is given."""
-    if settings.threshold is not None or is_ct(volume):
-        return volume, settings.threshold
-    return even_signal(volume)
+def _observed(view: Projection, to_source: Matrix, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean patch: which pixels lie inside the source, and in what was seen of it."""
+    height, width = view.silhouette.shape
+    observed = observed_pixels(to_source, (height, width), size)
+    return observed if view.observed is None else observed & sample_mask(view.observed, to_source, size)
+
+
+def _overlooked(cloud: Cloud, settings: ImportSettings) -> Projection:
+    """What lies on the couch before a depth camera."""
+    if settings.head is None:
+        raise ValueError(
+            "where the head (a hand's fingers) lies in the camera's image is not known; "
+            "give --head up, down, left or right"
+        )
+    plane = None if settings.camera is None or settings.camera.plane is None else plane_of(settings.camera.plane)
+    return overlook(cloud, settings.head, plane)
+
+
+def couch_removal(shown: Volume, anatomy: Anatomy, settings: ImportSettings) -> CouchRemoval:
+    """How a couch is cut out of a volume: as the settings say, by default where there nearly always is one."""
+    if settings.couch != "auto":
+        return settings.couch
+    behind = anatomy.base == "body" and settings.up in (None, "anterior")
+    return "fit" if behind and is_ct(shown) else "none"
 
 
 def _view(
     shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings, level: float | None
 ) -> Projection:
     """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
-    couch = settings.couch
-    if couch == "auto":  # in a CT of a body there nearly always is one, and cutting it out costs nothing where not
-        behind = anatomy.base == "body" and settings.up in (None, "anterior")
-        couch = "fit" if behind and is_ct(shown) else "none"
+    couch = couch_removal(shown, anatomy, settings)
     view = project(shown, threshold=level, couch=couch, couch_mm=settings.couch_mm)
     return replace(
         view,
@@ -186,21 +163,34 @@ def _view(
 
 
 def import_case(
-    source: Image | Volume, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
+    source: Image | Volume | Cloud, annotation: Annotation, anatomy: Anatomy, crop: Crop, settings: ImportSettings
 ) -> ImportedCase:
     """One case from its scan and annotation. Raises ValueError, naming the case, for whatever does not fit."""
-    case = annotation.case
+    with naming(annotation.case):
+        return annotated(prepare(source, anatomy, crop, settings), source, annotation, anatomy)
+
+
+@contextmanager
+def naming(case: str) -> Iterator[None]:
+    """Within, a ValueError names the case."""
     try:
-        prepared = prepare(source, anatomy, crop, settings)
-        landmarks = patch_landmarks(annotation, prepared, source, anatomy)
+        yield
     except ValueError as error:
         raise ValueError(f"case {case!r}: {error}") from error
+
+
+def annotated(
+    prepared: Prepared, source: Image | Volume | Cloud, annotation: Annotation, anatomy: Anatomy
+) -> ImportedCase:
+    """A scan that was prepared, with its landmarks. Raises ValueError where they do not suit it."""
+    landmarks = patch_landmarks(annotation, prepared, source, anatomy)
+    visible = _visible(landmarks, prepared, anatomy)
     height, width = prepared.source.silhouette.shape
     placed: tuple[str, ...] = ()
-    if isinstance(source, Volume):
+    if not isinstance(source, Image):
         placed = place_notes(annotation.points, prepared.silhouette, prepared.patch_map.patch_points)
     return ImportedCase(
-        case=case,
+        case=annotation.case,
         subject=annotation.subject,
         silhouette=prepared.silhouette,
         depth_mm=prepared.depth_mm,
@@ -208,15 +198,15 @@ def import_case(
         patch_map=prepared.patch_map,
         pixel_mm=prepared.pixel_mm,
         landmarks=landmarks.astype(np.float32),
-        visible=_visible(landmarks, prepared, anatomy),
+        visible=visible,
         threshold=prepared.source.threshold,
         source_size=(height, width),
-        notes=prepared.notes + side_notes(landmarks, anatomy) + placed,
+        notes=prepared.notes + side_notes(landmarks, anatomy) + placed + _outside_notes(landmarks, visible, anatomy),
     )
 
 
 def patch_landmarks(
-    annotation: Annotation, prepared: Prepared, source: Image | Volume, anatomy: Anatomy
+    annotation: Annotation, prepared: Prepared, source: Image | Volume | Cloud, anatomy: Anatomy
 ) -> NDArray[np.float64]:
     """(K, 3) landmarks in patch px, patch px, depth mm; depth NaN for 2D images, all NaN where not annotated.
 
@@ -224,7 +214,7 @@ def patch_landmarks(
     """
     points = np.array(annotation.points, np.float64)
     given = np.isfinite(points[:, 0])
-    if isinstance(source, Volume):
+    if not isinstance(source, Image):
         low, high = _extent(source)
         if not np.isfinite(points[given]).all():
             raise ValueError("a volume needs z (patient mm, LPS) for every landmark; the file has empty z")
@@ -238,7 +228,7 @@ def patch_landmarks(
         low, high = np.zeros(3), np.array([source.pixels.shape[1], source.pixels.shape[0], 0.0])
         xy = apply_affine(invert_affine(prepared.patch_map.to_source), points[:, :2])
         patch = np.column_stack([xy, np.full(len(xy), np.nan)])
-    check_extent(points, low, high, anatomy.names, "mm LPS" if isinstance(source, Volume) else "px")
+    check_extent(points, low, high, anatomy.names, "px" if isinstance(source, Image) else "mm LPS")
     return np.asarray(patch)
 
 
@@ -265,9 +255,11 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     )
 
 
-def _extent(volume: Volume) -> tuple[Matrix, Matrix]:
-    """(low, high) corners (3,) of a volume in patient mm."""
-    affine = volume.index_to_patient
+def _extent(source: Volume | Cloud) -> tuple[Matrix, Matrix]:
+    """(low, high) corners (3,) of a volume in patient mm, of a cloud in the camera's."""
+    if isinstance(source, Cloud):
+        return source.points.min(0).astype(np.float64), source.points.max(0).astype(np.float64)
+    volume, affine = source, source.index_to_patient
     shape = np.array(volume.voxels.shape[::-1], np.float64)
     corners = apply_affine(affine, np.array([[-0.5, -0.5, -0.5], shape - 0.5]))
     return corners[0], corners[1]
@@ -281,7 +273,12 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
 
 
-def _assumed(source: Image | Volume, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
+def _outside_notes(landmarks: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy) -> tuple[str, ...]:
+    out = [name for k, name in enumerate(anatomy.names) if np.isfinite(landmarks[k, 0]) and visible[k] == OUTSIDE]
+    return (f"{', '.join(out)} outside the image: kept, as not seen",) if out else ()
+
+
+def _assumed(source: Image | Volume | Cloud, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:
     """What no file tells of a hand: how it was turned in the scanner."""
     if anatomy.base != "hand" or not isinstance(source, Volume) or (settings.back and settings.fingers):
         return ()

@@ -234,6 +234,19 @@ def test_renamed_cases_are_numbers_everywhere(model: Path, tmp_path: Path, capfd
     assert (tmp_path / "predicted" / "case-0001.mrk.json").exists()
 
 
+def test_a_series_named_by_its_uid_is_recorded_as_a_hash(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = several(tmp_path / "in")
+    said = both_verbs(path, model, tmp_path, "--series", "1.2.3")
+    written = everything(tmp_path / "study") + everything(tmp_path / "predicted")
+    assert (tmp_path / "study" / "manifest.json").exists() and b"run.json" in written, said
+    assert b"1.2.3" not in written and written.count(b'"sha256 ') == 2
+    with pytest.raises(ValueError, match="the --series given"):
+        predict.main(
+            ["--model", str(model), "--side", "left", "--series", "9.8.7", "--out", str(tmp_path / "none"), str(path)]
+        )
+
+
 def test_subjects_of_dicom_cases_are_keyed_hashes(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path = series(tmp_path / "in", lambda k, made: setattr(made, "PatientID", SECRET))

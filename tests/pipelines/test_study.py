@@ -45,6 +45,8 @@ def test_a_study_holds_its_cases_in_order_whatever_the_order_given(scans, capsys
     samples = read_samples(str(scans / "a"), HAND)
     assert samples.case == ("c0", "c1", "c2", "c3") and samples.subject == ("p0", "p0", "p1", "p1")
     assert (scans / "a" / "cases.png").stat().st_size > 0
+    table = (scans / "a" / "study.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in table] == ["case", "c0", "c1", "c2", "c3"]
     printed = capsys.readouterr().out
     assert "c3 (p1): 2D, 50 x 60 px, threshold" in printed
     assert set(one.recipe["thresholds"]) == {"c0", "c1", "c2", "c3"} and one.recipe["settings"]["side"] == "left"

@@ -10,7 +10,8 @@ from synth.domain.anatomy import HAND
 from synth.domain.patch import Crop
 from synth.domain.projection import Image
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.study import ImportSettings, Prepared, prepare
+from synth.domain.settings import ImportSettings
+from synth.domain.study import Prepared, prepare
 from tests.training.toy import toy_card, toy_samples
 from training.checkpoint import Conformal, LoadedModel, ModelCard
 from training.models import LandmarkNet, ModelRecipe, Output

@@ -12,7 +12,8 @@ from synth.domain.annotation import normalise_depth
 from synth.domain.patch import Crop
 from synth.domain.projection import Volume
 from synth.domain.schema import pack_silhouettes
-from synth.domain.study import ImportSettings, Prepared, prepare
+from synth.domain.settings import ImportSettings
+from synth.domain.study import Prepared, prepare
 from tests.training.toy import toy_samples
 from training.augment import Changes, Warps, change, draw_changes, draw_warps, largest
 from training.data import Batch, Patches, depth_steps, normalised

@@ -84,7 +84,7 @@ def mixed(folder: Path) -> Path:
 INPUTS = (
     Input(given="Nothing there", make=missing, told="does not exist"),
     Input(given="Links in a circle", make=loop, told="link to nothing"),
-    Input(given="DICOM folder with a link to itself", make=loop_within, told="", notes="dropped 24 slices"),
+    Input(given="DICOM folder with a link to itself", make=loop_within),
     Input(given="Link to a file elsewhere", make=linked),
     Input(given="Folder called a.nii", make=directory, told="holds no DICOM image"),
     Input(given="Empty folder", make=lambda folder: folder, told="holds no DICOM image"),

@@ -5,8 +5,10 @@ import tempfile
 from pathlib import Path
 
 from synth.domain.cases import find_images, name_cases
+from synth.domain.cloud import Cloud
 from synth.domain.projection import Image, Volume
 from synth.domain.reader import Reader
+from tests.faults.inputs.clouds import INPUTS as CLOUDS
 from tests.faults.inputs.files import INPUTS as FILES
 from tests.faults.inputs.flat import INPUTS as FLAT
 from tests.faults.inputs.series import INPUTS as SERIES
@@ -14,13 +16,28 @@ from tests.faults.inputs.shapes import Input, seen
 from tests.faults.inputs.volumes import INPUTS as VOLUMES
 
 PAGE = Path(__file__).parents[3] / "docs" / "inputs.md"
-SECTIONS = {"DICOM": SERIES, "NIfTI, MetaImage, NRRD": VOLUMES, "PNG, JPEG, 2D images": FLAT, "Files and names": FILES}
+SECTIONS = {
+    "DICOM": SERIES,
+    "NIfTI, MetaImage, NRRD": VOLUMES,
+    "PNG, JPEG, 2D images": FLAT,
+    "Point clouds": CLOUDS,
+    "Files and names": FILES,
+}
 INTRODUCTION = """# What may be given, and what is told of it
 
 `study.py` and `predict.py` read 2D images (PNG, JPEG, MetaImage, DICOM radiographs) and volumes (NIfTI, MetaImage,
 NRRD, DICOM series, DICOM files of several frames). Whatever else they are given ends in one line, and nothing is
 written. Scans are read in a child process with at most 12 GiB of address space and 300 s a file, so that a damaged file
-cannot take the program with it. A folder stands for its images, or for the one DICOM case in it and in its folders.
+cannot take the program with it. A folder stands for its images, or for the one DICOM case in it and in the folders in
+it, eight deep, as discs are exported (`PATIENT/STUDY/SERIES`); the case is called as the folder that was given.
+
+Images of depth cameras: 16-bit PNG with `--camera` (a JSON file: `fx fy cx cy width height`, and `depth_unit_mm` or
+`depth_scale`; the names of librealsense and Open3D, `intrinsics`, `ppx`, `ppy`, `intrinsic_matrix`, too) and point
+clouds (`.ply`, text or binary; `.xyz`) with `--unit mm` or `m`, in the camera's frame: x right, y down, z away from it.
+`--head` says where the head (a hand's fingers) lies in the camera's image. What lies on the couch, the nearest large
+plane (or `plane`, a, b, c, d in mm, in the camera's file), is seen straight across it. Patient mm are then those of the
+camera's frame. Holes of up to 60 mm are filled where one surface surrounds them; what hides behind an edge, and larger
+holes, are not observed.
 
 Never guessed: the side of a hand (`--side`), which of two hands in a picture (cut out the one meant), which of several
 DICOM series (`--series`), a patient who does not lie on the back (`--up`). Assumed aloud (printed, and recorded in the
@@ -39,7 +56,7 @@ really told: every line is a file made and read by a test; "read" means that its
 """
 
 
-def read(reader: Reader, path: Path) -> Image | Volume:
+def read(reader: Reader, path: Path) -> Image | Volume | Cloud:
     """The one scan that a path means, as the verbs read it."""
     (found,) = name_cases(find_images([path])).values()
     return reader.read(found)
@@ -52,6 +69,7 @@ def told(item: Input, reader: Reader, folder: Path) -> tuple[str, Image | Volume
     path = item.make(folder)
     try:
         scan = read(reader, path)
+        assert not isinstance(scan, Cloud), "a cloud is not read without its unit"
         seen(scan)
     except ValueError as error:
         return str(error).replace(f"{folder}/", "").replace(str(folder), "."), None

@@ -156,6 +156,24 @@ def second_series(folder: Path) -> None:
     write_series(folder / "b", voxels()[:9], change=lambda k, made: setattr(made, "SeriesInstanceUID", "1.2.3"))
 
 
+def disc(more: Callable[[Path], object] = lambda folder: None) -> Callable[[Path], Path]:
+    """Writes an export of a disc, its series where PATIENT/STUDY/SERIES are; `more` is done in the series' folder."""
+
+    def make(folder: Path) -> Path:
+        place = folder / "disc" / "DICOM" / "PA000001" / "ST000001"
+        more(series()(place))
+        (place / "case").rename(place / "SE000001")
+        save(dataset(pixels().astype(np.uint16)), folder / "disc" / "DICOMDIR")
+        return folder / "disc"
+
+    return make
+
+
+def deep(folder: Path) -> None:
+    """Nine folders, each in another."""
+    folder.joinpath(*"abcdefghi").mkdir(parents=True)
+
+
 def shifted(k: int, made: Dataset) -> None:
     """From the middle on, slices lie 3 mm apart."""
     made.ImagePositionPatient = [*ORIGIN[:2], ORIGIN[2] + 2 * k + max(0, k - 11)]
@@ -198,6 +216,9 @@ INPUTS = (
     Input(given="DICOM series with a DICOMDIR and a text beside it", make=then(series(), lambda f: [
         (f / name).write_bytes((f / "IM0007").read_bytes() if name == "DICOMDIR" else b"read me " * 99)
         for name in ("DICOMDIR", "readme.txt")])),
+    Input(given="DICOM export of a disc: DICOMDIR, patient, study, series", make=disc()),
+    Input(given="DICOM export of a disc with two series", make=disc(second_series), told="holds 2 series .*choose one with --series N"),
+    Input(given="DICOM, folders within folders without end", make=disc(deep), told="holds folders more than 8 deep"),
     Input(given="DICOM, implicit little-endian", make=then(series(), each(as_syntax(ImplicitVRLittleEndian)))),
     Input(given="DICOM, big-endian", make=then(series(), each(as_syntax(ExplicitVRBigEndian)))),
     Input(given="DICOM, deflated", make=then(series(), each(as_syntax(DeflatedExplicitVRLittleEndian)))),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from synth.domain.cases import find_images, match
+from synth.domain.cases import find_images, match, name_cases
+from synth.domain.dicom import dicom_files
 from synth.domain.landmarks import Annotation
 from tests.dicoms import write_radiograph
 
@@ -37,6 +38,18 @@ def test_a_folder_stands_for_its_images(tmp_path):
     write_radiograph(tmp_path / "slice", np.zeros((4, 4), np.uint16))
     with pytest.raises(ValueError, match=r"holds images \(a\.nii\.gz\) beside DICOM files \(slice\)"):
         find_images([tmp_path])
+
+
+def test_a_disc_is_called_as_the_user_calls_it(tmp_path):
+    inner = tmp_path / "knee 7" / "DICOM" / "DOE^JOHN" / "19990101" / "SER1"
+    write_radiograph(inner / "IM1", np.zeros((4, 4), np.uint16))
+    (tmp_path / "knee 7" / "logo.png").touch()
+    with pytest.raises(ValueError, match=r"holds images \(logo.png\) beside DICOM files"):
+        write_radiograph(tmp_path / "knee 7" / "DICOMDIR", np.zeros((4, 4), np.uint16))
+        find_images([tmp_path / "knee 7"])
+    (tmp_path / "knee 7" / "logo.png").unlink()
+    assert list(name_cases(find_images([tmp_path / "knee 7"]))) == ["knee 7"]
+    assert dicom_files(tmp_path / "knee 7") == [inner / "IM1"]
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[2J.png", "a\u202egnp.png", "a\udcff.png", " .png"])

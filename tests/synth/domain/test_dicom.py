@@ -192,6 +192,8 @@ def test_several_series_are_listed_and_one_is_chosen_by_number_or_uid(tmp_path, 
     assert read(folder, series=uid).spacing_mm == (4, 4, 4)
     with pytest.raises(ValueError, match="none of them is --series 3"):
         read(folder, series="3")
+    with pytest.raises(ValueError, match="none of them is the --series given"):  # a UID is not repeated
+        read(folder, series="1.2.3.4")
 
 
 def test_what_is_no_image_is_passed_over(tmp_path, reference):

@@ -10,7 +10,8 @@ from synth.domain.landmarks import Annotation
 from synth.domain.patch import Crop, apply_affine
 from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
 from synth.domain.schema import unpack_silhouettes
-from synth.domain.study import ImportSettings, assemble, import_case, patch_landmarks, prepare
+from synth.domain.settings import ImportSettings
+from synth.domain.study import assemble, import_case, patch_landmarks, prepare
 from synth.domain.turn import turn_matrix, turned
 from synth.domain.volume import read, write_image, write_volume
 
