@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pipelines.sheet import COLOURS
 from synth.domain.anatomy import Anatomy
 from synth.domain.parts import Parts
-from synth.domain.projection import Image, Projection, Volume
+from synth.domain.projection import Projection, Volume
+from synth.domain.radiograph import Image
 from synth.domain.settings import ImportSettings
 from synth.domain.study import Prepared
 

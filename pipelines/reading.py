@@ -9,7 +9,8 @@ from synth.domain.anatomy import Anatomy
 from synth.domain.cloud import Cloud, depth_cloud, read_camera
 from synth.domain.overhead import Head
 from synth.domain.posture import Up
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.settings import ImportSettings
 from synth.domain.turn import Direction

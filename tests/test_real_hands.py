@@ -6,7 +6,7 @@ import pytest
 from synth.domain.anatomy import HAND
 from synth.domain.landmarks import read_csv
 from synth.domain.patch import silhouette_box
-from synth.domain.projection import outline
+from synth.domain.radiograph import outline
 from synth.domain.volume import read
 from tests import real_hands
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.domain.projection import Image
+from synth.domain.radiograph import Image
 
 FLYING = 0.012  # of the distance: a pixel with a nearer and a farther neighbour beyond this hangs between two surfaces
 NEAREST_MM, FARTHEST_MM = 100.0, 8000.0  # that a depth camera sees; farther or nearer medians are a wrong unit

@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from synth.domain.cloud import Cloud
 from synth.domain.patch import sample_mask
-from synth.domain.projection import SPECK, Image, Projection, Volume
+from synth.domain.projection import SPECK, Projection, Volume
+from synth.domain.radiograph import Image
 
 Mask = NDArray[np.bool_]
 
@@ -52,7 +53,8 @@ def _beyond(shown: Image | Volume | Cloud, view: Projection) -> Mask:
     if isinstance(shown, Cloud):
         return view.silhouette
     if isinstance(shown, Image):
-        return np.asarray((shown.pixels > view.threshold) == view.bright)
+        assert view.beyond is not None
+        return view.beyond
     sx, _, sz = shown.spacing_mm
     pixel = min(sx, sz)
     mask = np.asarray(shown.voxels.max(1) > view.threshold)[::-1]

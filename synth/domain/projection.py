@@ -1,4 +1,4 @@
-"""From an image or a volume to what the common domain keeps of it: silhouette, depth and thickness. Numpy and scipy.
+"""From a volume to what the common domain keeps of it: silhouette, depth and thickness. Numpy and scipy.
 
 The view is anterior for both anatomies: x = +L, y = -S, depth = +P. In a hand volume the back of the hand is therefore
 anterior, and the fingers point to S.
@@ -21,22 +21,6 @@ COUCH_CLEARANCE_MM = 6.0  # what lies this far before the couch is no couch, how
 SPECK = 2e-4  # holes below this share of the silhouette (half a patch pixel) are noise; larger ones are anatomy
 
 CouchRemoval = Literal["none", "accumulate", "fit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """A 2D greyscale image.
-
-    pixels: (H, W) float32
-    spacing_mm: (x, y) size of a pixel, None where unknown
-    to_viewer: (2, 3) px (centres at +0.5) -> the position that 3D Slicer shows for it, in the file's own geometry
-    notes: what was assumed or mended in reading it
-    """
-
-    pixels: NDArray[np.float32]
-    spacing_mm: tuple[float, float] | None
-    to_viewer: Matrix
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +61,9 @@ class Projection:
     pixel_mm: (x, y) size of a source pixel, None where unknown
     threshold: the intensity that divides air from tissue; bright: whether tissue lies above it
     observed: (H, W) bool, what was seen, tissue or not; None for all of it
+    beyond: (H, W) bool, all parts of a 2D image that are tissue, the silhouette one of them; None for a volume
+    clipped: whether the air of a 2D image has but one value, its range's end: thin flesh may lie beyond it, too
+    notes: what a person should look at
     """
 
     silhouette: NDArray[np.bool_]
@@ -88,6 +75,9 @@ class Projection:
     threshold: float
     bright: bool = True
     observed: NDArray[np.bool_] | None = None
+    beyond: NDArray[np.bool_] | None = None
+    clipped: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def otsu(values: NDArray[np.generic], bins: int = 512) -> float:
@@ -178,36 +168,6 @@ def _squared(
     )
 
 
-def outline(image: Image, *, threshold: float | None = None) -> Projection:
-    """The silhouette of a 2D image: its largest connected part on the side of the threshold that its border is not.
-
-    Raises: ValueError for a constant image, or where nothing is left.
-    """
-    level = otsu(image.pixels) if threshold is None else threshold
-    above = image.pixels > level
-    border = np.concatenate([above[0], above[-1], above[:, 0], above[:, -1]])
-    bright = bool(border.mean() < 0.5)
-    silhouette = largest_component(above if bright else ~above)
-    viewer = _lift(image.to_viewer)
-    if image.spacing_mm is None:
-        to_patient = np.eye(3, 4)
-    else:
-        unit = np.hypot(*image.to_viewer[:, :2]) / np.array(image.spacing_mm)
-        same = bool(np.allclose(unit, 1))
-        sx, sy = image.spacing_mm
-        to_patient = viewer if same else np.array([[sx, 0, 0, -sx / 2], [0, sy, 0, -sy / 2], [0, 0, 1, 0]])
-    return Projection(
-        silhouette=silhouette,
-        depth_mm=None,
-        thickness_mm=None,
-        to_patient=to_patient,
-        to_viewer=viewer,
-        pixel_mm=image.spacing_mm,
-        threshold=level,
-        bright=bright,
-    )
-
-
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest 8-connected part of a mask (H, W), its specks filled; larger holes are anatomy and stay.
 
@@ -276,10 +236,3 @@ def fill_nearest(
         nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
         filled = filled[tuple(nearest)]
     return np.where(wanted, filled, 0).astype(np.float32)
-
-
-def _lift(affine: Matrix) -> Matrix:
-    """(3, 4) affine that applies a (2, 3) one to x and y and keeps the third coordinate."""
-    lifted = np.eye(3, 4)
-    lifted[:2, :2], lifted[:2, 3] = affine[:, :2], affine[:, 2]
-    return lifted

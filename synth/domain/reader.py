@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from synth.domain.cloud import Cloud
 from synth.domain.posture import Up
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 
 MEMORY_BYTES = 12 << 30  # a volume of MAX_VOXELS float32, and its copy on straight axes, with what Python needs
 SECONDS = 300.0
@@ -140,6 +141,7 @@ def _scan(answer: dict[str, Any], values: NDArray[np.generic]) -> Image | Volume
         spacing_mm=None if spacing is None else (spacing[0], spacing[1]),
         to_viewer=affine,
         notes=notes,
+        bright=answer["bright"],
     )
 
 
@@ -183,6 +185,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         answer |= {"kind": "cloud"}
     else:
         answer |= {"kind": "image", "affine": scan.to_viewer.tolist(), "spacing_mm": scan.spacing_mm}
+        answer["bright"] = scan.bright
     return answer, [_shared(values)]
 
 

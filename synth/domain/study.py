@@ -11,6 +11,7 @@ from synth.domain.anatomy import OUTSIDE, Anatomy, visibility
 from synth.domain.cases import some
 from synth.domain.cloud import Cloud
 from synth.domain.couch_plane import plane_of
+from synth.domain.flesh import flesh_notes
 from synth.domain.landmarks import Annotation
 from synth.domain.mr import ready_to_cut
 from synth.domain.overhead import overlook
@@ -27,7 +28,8 @@ from synth.domain.patch import (
     silhouette_box,
 )
 from synth.domain.plausible import check_extent, place_notes, side_notes
-from synth.domain.projection import CouchRemoval, Image, Projection, Volume, fill_nearest, is_ct, outline, project
+from synth.domain.projection import CouchRemoval, Projection, Volume, fill_nearest, is_ct, project
+from synth.domain.radiograph import Image, outline
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.settings import ImportSettings
 from synth.domain.single import check_single
@@ -97,6 +99,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
         view = outline(source, threshold=settings.threshold)
     if anatomy.base == "hand" and not isinstance(shown, Cloud):
         check_single(shown, view)
+    flesh = flesh_notes(view) if anatomy.base == "hand" and isinstance(source, Image) else ()
     unit = None if view.pixel_mm is None else view.pixel_mm[0]
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
@@ -118,7 +121,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=shown.notes + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        notes=shown.notes + view.notes + flesh + _assumed(source, anatomy, settings) + _silhouette_notes(view),
         shown=shown,
     )
 

@@ -16,7 +16,8 @@ from synth.domain.dicom import Series, read_series
 from synth.domain.headers import FLAT, check_bytes, check_header
 from synth.domain.patch import Matrix
 from synth.domain.posture import Up, lying_notes
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.stack import Stack
 
 MAX_VOXELS = 1 << 30
@@ -262,4 +263,5 @@ def _radiograph(series: Series, spacing_mm: float | None) -> Image:
         spacing_mm=spacing,
         to_viewer=np.column_stack([np.diag(own), -own / 2]),
         notes=series.notes,
+        bright=True,  # SimpleITK (2.5.7) has turned MONOCHROME1 round
     )

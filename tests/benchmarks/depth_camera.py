@@ -21,7 +21,8 @@ from synth.depth_camera import Sensor, depth_image
 from synth.domain.cloud import Camera, depth_cloud
 from synth.domain.overhead import overlook
 from synth.domain.patch import apply_affine, invert_affine
-from synth.domain.projection import Image, Projection
+from synth.domain.projection import Projection
+from synth.domain.radiograph import Image
 from synth.figure import BodyRange, Figure, RenderRecipe, sample_figure, template_of
 from tests.benchmarks.surroundings import surroundings
 

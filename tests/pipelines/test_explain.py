@@ -10,7 +10,8 @@ from pipelines.explain import explain
 from synth.domain.anatomy import BODY, HAND
 from synth.domain.parts import find_parts
 from synth.domain.patch import Crop
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.settings import ImportSettings
 from synth.domain.study import prepare
 from tests.pipelines.test_study import run, scans  # noqa: F401  a fixture

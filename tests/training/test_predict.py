@@ -8,7 +8,7 @@ import torch
 
 from synth.domain.anatomy import HAND
 from synth.domain.patch import Crop
-from synth.domain.projection import Image
+from synth.domain.radiograph import Image
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.settings import ImportSettings
 from synth.domain.study import Prepared, prepare

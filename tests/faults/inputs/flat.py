@@ -84,6 +84,7 @@ INPUTS = (
     Input(given="PNG, 8 bits", make=saved(grey)),
     Input(given="PNG, 16 bits", make=saved(deep)),
     Input(given="PNG, 1 bit", make=saved(lambda: grey().point(lambda v: 255 * (v > 100), "1"))),
+    Input(given="PNG, a dark hand on a bright ground", make=saved(lambda: grey().point(lambda v: 255 - v))),
     Input(given="PNG, interlaced", make=written(interlaced(pixels()))),
     Input(given="PNG with transparency", make=saved(lambda: grey().convert("LA")), told="is LA, not grey"),
     Input(given="PNG in colour", make=saved(lambda: grey().convert("RGB")), told="is RGB, not grey"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from synth.domain.cases import find_images, name_cases
 from synth.domain.cloud import Cloud
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from tests.faults.inputs.clouds import INPUTS as CLOUDS
 from tests.faults.inputs.files import INPUTS as FILES

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.projection import Image, Volume, outline, project
+from synth.domain.projection import Volume, project
+from synth.domain.radiograph import Image, outline
 
 SPACING = 2.0
 ORIGIN = (-30.0, -20.0, 100.0)  # LPS mm of the first voxel

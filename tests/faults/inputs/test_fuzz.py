@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from synth.domain.anatomy import HAND
 from synth.domain.landmarks import Annotation, read_annotations, write_csv
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.slicer import write_markups
 from tests.dicoms import write_series

@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from synth.domain.cases import case_name
 from synth.domain.dicom import subject_key
-from synth.domain.projection import Image, Volume, project
+from synth.domain.projection import Volume, project
+from synth.domain.radiograph import Image
 from synth.domain.volume import read
 from tests.dicoms import dataset, save, write_enhanced, write_radiograph, write_series
 

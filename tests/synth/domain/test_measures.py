@@ -10,7 +10,7 @@ import pytest
 from synth.domain.anatomy import HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.measures import measure, table
 from synth.domain.parts import find_parts
-from synth.domain.projection import Image, outline
+from synth.domain.radiograph import Image, outline
 from synth.domain.suspects import sentence, suspects
 
 

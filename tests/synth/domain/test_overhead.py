@@ -16,7 +16,7 @@ from synth.domain.cloud_files import read_cloud, read_points
 from synth.domain.couch_plane import find_plane, plane_of
 from synth.domain.overhead import overlook
 from synth.domain.patch import Crop, apply_affine, invert_affine
-from synth.domain.projection import Image
+from synth.domain.radiograph import Image
 from synth.domain.settings import ImportSettings
 from synth.domain.study import prepare
 from synth.figure import sample_figure, template_of

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.domain.patch import apply_affine
-from synth.domain.projection import ZERO_PLANE_MM, Image, Volume, largest_component, otsu, outline, project
+from synth.domain.projection import ZERO_PLANE_MM, Volume, largest_component, otsu, project
 
 
 def grid(shape, spacing, origin):
@@ -120,16 +120,6 @@ def test_air_alone_is_an_error():
         project(Volume(voxels=np.zeros((3, 3, 3)), index_to_patient=np.eye(3, 4)))
     with pytest.raises(ValueError, match="threshold"):
         project(Volume(voxels=np.zeros((3, 3, 3)), index_to_patient=np.eye(3, 4)), threshold=10)
-
-
-@pytest.mark.parametrize("invert", [False, True])
-def test_outline_takes_its_polarity_from_the_border(invert):
-    pixels = np.full((40, 30), 20, np.float32)
-    pixels[10:30, 8:20] = 200
-    view = outline(Image(pixels=220 - pixels if invert else pixels, spacing_mm=None, to_viewer=np.eye(2, 3)))
-    assert view.bright is not invert
-    assert view.silhouette.sum() == 240 and view.silhouette[10:30, 8:20].all()
-    assert view.depth_mm is None and np.array_equal(view.to_patient, np.eye(3, 4))
 
 
 @settings(deadline=None, max_examples=30)

@@ -11,7 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from synth.domain.projection import Image, Volume
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.volume import read, write_image, write_volume
 

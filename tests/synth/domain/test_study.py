@@ -8,7 +8,8 @@ import pytest
 from synth.domain.anatomy import BODY, HAND, INSIDE, OUTLINE, OUTSIDE
 from synth.domain.landmarks import Annotation
 from synth.domain.patch import Crop, apply_affine
-from synth.domain.projection import ZERO_PLANE_MM, Image, Volume
+from synth.domain.projection import ZERO_PLANE_MM, Volume
+from synth.domain.radiograph import Image
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.settings import ImportSettings
 from synth.domain.study import assemble, import_case, patch_landmarks, prepare

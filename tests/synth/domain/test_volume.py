@@ -9,7 +9,8 @@ import SimpleITK as sitk
 
 from synth.domain.cases import case_name
 from synth.domain.patch import apply_affine
-from synth.domain.projection import Image, Volume, project
+from synth.domain.projection import Volume, project
+from synth.domain.radiograph import Image
 from synth.domain.volume import read, write_image, write_volume
 
 
