@@ -10,6 +10,7 @@ from synth.couches import AIR_HU, CouchKind, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
 from synth.intensities import add_shading, add_streaks, hounsfield
+from synth.mr_artefacts import Artefacts, scanned, tissue_signal, water_and_fat
 
 TISSUE_HU = 40.0
 MR_TISSUE = 420.0
@@ -141,17 +142,51 @@ def ct_volume(
     return Volume(voxels=np.clip(np.rint(values), -1024, 3071).astype(np.int16), index_to_patient=affine)
 
 
-def mr_volume(mask: NDArray[np.bool_], affine: Matrix, noise: float, blur: float, rng: np.random.Generator) -> Volume:
-    """An MR-like int16 volume: bright tissue under a mild bias field, dark air, Rician noise of deviation `noise`."""
+def mr_volume(
+    mask: NDArray[np.bool_],
+    affine: Matrix,
+    noise: float,
+    blur: float,
+    rng: np.random.Generator,
+    artefacts: Artefacts | None = None,
+) -> Volume:
+    """An MR-like int16 volume: bright tissue under a mild bias field, dark air, Rician noise of deviation `noise`.
+
+    artefacts: what else is wrong with it; wrap-around makes the field of view smaller than the mask.
+    """
     z, y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in mask.shape)
     tilt = rng.normal(0, 0.12, 3)
     bias = np.exp(tilt[0] * z[:, None, None] + tilt[1] * y[:, None] + tilt[2] * x)
-    signal = MR_TISSUE * bias * _soften(mask, blur)
-    real, imaginary = (np.float32(noise) * rng.standard_normal(mask.shape, np.float32) for _ in range(2))
+    if artefacts is None:
+        return _measured(MR_TISSUE * bias * _soften(mask, blur), affine, noise, rng)
+    spacing = tuple(float(s) for s in np.diag(affine[:, :3]))
+    assert len(spacing) == 3
+    signal = bias * _soften(tissue_signal(mask, spacing, artefacts), blur)
+    shown, cut = scanned(signal, spacing, artefacts, rng)
+    moved = affine.copy()
+    moved[:, 3] += affine[:, :3] @ np.array(cut[::-1], np.float64)
+    return _measured(MR_TISSUE * shown, moved, noise, rng)
+
+
+def dixon_volumes(
+    mask: NDArray[np.bool_], affine: Matrix, noise: float, blur: float, rng: np.random.Generator
+) -> tuple[Volume, Volume]:
+    """(water, fat) of one scan, as mr_volume."""
+    spacing = tuple(float(s) for s in np.diag(affine[:, :3]))
+    assert len(spacing) == 3
+    water, fat = (
+        _measured(MR_TISSUE * _soften(part, blur), affine, noise, rng) for part in water_and_fat(mask, spacing)
+    )
+    return water, fat
+
+
+def _measured(signal: NDArray[np.float32], affine: Matrix, noise: float, rng: np.random.Generator) -> Volume:
+    """The magnitude of a signal in complex noise. Source: Gudbjartsson and Patz 1995."""
+    real, imaginary = (np.float32(noise) * rng.standard_normal(signal.shape, np.float32) for _ in range(2))
     value = np.hypot(signal + real, imaginary)
     return Volume(voxels=np.rint(value).astype(np.int16), index_to_patient=affine)
 
 
-def _soften(mask: NDArray[np.bool_], blur: float) -> NDArray[np.float32]:
+def _soften(mask: NDArray[np.bool_] | NDArray[np.float32], blur: float) -> NDArray[np.float32]:
     """Share of tissue in each voxel: the mask smoothed by a Gaussian of `blur` voxels."""
     return np.asarray(ndimage.gaussian_filter(mask.astype(np.float32), blur), np.float32)

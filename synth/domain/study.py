@@ -13,6 +13,7 @@ from synth.domain.cloud import Cloud
 from synth.domain.couch_plane import plane_of
 from synth.domain.flesh import flesh_notes
 from synth.domain.landmarks import Annotation
+from synth.domain.mr import ready_to_cut
 from synth.domain.overhead import overlook
 from synth.domain.padding import unseen_sides
 from synth.domain.patch import (
@@ -91,7 +92,8 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
     shown = source
     if isinstance(source, Volume):
         shown, to_patient = turned(source, settings.turn)
-        view = _view(shown, to_patient, anatomy, settings)
+        shown, level = ready_to_cut(shown, settings.threshold)
+        view = _view(shown, to_patient, anatomy, settings, level)
     elif isinstance(source, Cloud):
         view = _overlooked(source, settings)
     else:
@@ -120,7 +122,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
         to_viewer=compose_affine(view.to_viewer, lifted),
         pixel_mm=(scale * mm).astype(np.float32),
         source=view,
-        notes=source.notes + view.notes + flesh + _assumed(source, anatomy, settings) + _silhouette_notes(view),
+        notes=shown.notes + view.notes + flesh + _assumed(source, anatomy, settings) + _silhouette_notes(view),
         shown=shown,
     )
 
@@ -151,10 +153,12 @@ def couch_removal(shown: Volume, anatomy: Anatomy, settings: ImportSettings) -> 
     return "fit" if behind and is_ct(shown) else "none"
 
 
-def _view(shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings) -> Projection:
+def _view(
+    shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings, level: float | None
+) -> Projection:
     """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
     couch = couch_removal(shown, anatomy, settings)
-    view = project(shown, threshold=settings.threshold, couch=couch, couch_mm=settings.couch_mm)
+    view = project(shown, threshold=level, couch=couch, couch_mm=settings.couch_mm)
     return replace(
         view,
         to_patient=compose_affine(to_patient, view.to_patient),
