@@ -25,7 +25,7 @@ class Measures:
     top, bottom, left, right: share of that side of the image that the silhouette touches
     depth_range_mm: nearest to farthest surface; mean_thickness_mm: of what the silhouette covers
     given, missing, outside: landmarks annotated, not annotated, and annotated beyond the field of view
-    farthest: the largest distance of a skin landmark that is not hidden from the outline, and which one it is
+    farthest: the largest distance from the outline of an end of the body (tip, crown) that is not hidden; its name
     """
 
     case: str
@@ -137,9 +137,12 @@ def _holes(mask: NDArray[np.bool_]) -> int:
 def _farthest(
     mask: NDArray[np.bool_], points: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy
 ) -> tuple[float | None, str]:
-    """(source px from the outline, name) of the skin landmark that lies farthest from it; (None, "") without any."""
-    skin = np.array([point.kind != "bone" for point in anatomy.landmarks])
-    rows = np.flatnonzero(skin & np.isfinite(points[:, 0]) & (visible != OUTSIDE) & (visible != HIDDEN))
+    """(source px from the outline, name) of the end of the body that lies farthest from it; (None, "") without any.
+
+    Ends lie on the outline unless they point at the viewer; joints and other skin, as a kneecap, need not.
+    """
+    end = np.array([point.kind == "extremum" for point in anatomy.landmarks])
+    rows = np.flatnonzero(end & np.isfinite(points[:, 0]) & (visible != OUTSIDE) & (visible != HIDDEN))
     if not rows.size:
         return None, ""
     outline = np.argwhere(mask & ~ndimage.binary_erosion(mask))[:, ::-1] + 0.5

@@ -23,6 +23,7 @@ from synth.domain.patch import (
     apply_affine,
     compose_affine,
     invert_affine,
+    lift_affine,
     observed_pixels,
     sample_mask,
     sample_nearest,
@@ -97,8 +98,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
         to_source = compose_affine(to_source, np.array([[-1.0, 0, anatomy.width], [0, 1, 0]]))
-    lifted = np.eye(3, 4)
-    lifted[:2, :2], lifted[:2, 3] = to_source[:, :2], to_source[:, 2]
+    lifted = lift_affine(to_source)
     silhouette = sample_mask(view.silhouette, to_source, anatomy.size)
     depth = None
     if view.depth_mm is not None:
