@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> str:
 
 def plan(out: Path, count: int, cases: int, epochs: int) -> list[Step]:
     """The steps of the demo, in order."""
-    return [*_make_images(out, count, cases), *_learn(out, epochs)]
+    return [*_make_images(out, count, cases), *_learn(out, epochs), *_adapt(out)]
 
 
 def _make_images(out: Path, count: int, cases: int) -> list[Step]:
@@ -82,13 +82,13 @@ def _make_images(out: Path, count: int, cases: int) -> list[Step]:
             title=f"Make {cases} MR volumes of virtual patients",
             verb="phantoms",
             arguments=("hand_smoke", "--count", str(cases), "--seed", "1", "--out", str(out / "patients")),
-            made=out / "patients" / "phantoms.json",
+            made=out / "patients" / "subjects.csv",
         ),
         Step(
             title="Make two more, for the prediction at the end",
             verb="phantoms",
             arguments=("hand_smoke", "--count", "2", "--seed", "2", "--out", str(out / "new_patients")),
-            made=out / "new_patients" / "phantoms.json",
+            made=out / "new_patients" / "subjects.csv",
         ),
         Step(
             title="Import the annotated volumes into the common domain",
@@ -103,9 +103,8 @@ def _make_images(out: Path, count: int, cases: int) -> list[Step]:
 
 
 def _learn(out: Path, epochs: int) -> list[Step]:
-    """Networks from the renderings, adapted to the study, compared, and tried on the new scans."""
-    data, study, sweep = str(out / "renderings"), str(out / "study"), str(out / "sweep")
-    heatmap, paper = str(out / "heatmap"), str(out / "paper")
+    """Networks from the renderings."""
+    data, heatmap, paper = (str(out / name) for name in ("renderings", "heatmap", "paper"))
     return [
         Step(
             title="Pretrain the heatmap network on the renderings",
@@ -119,6 +118,14 @@ def _learn(out: Path, epochs: int) -> list[Step]:
             arguments=("hand_paper", "--data", data, "--out", paper, "--set", "train.epochs=2"),
             made=out / "paper" / "model" / "model.json",
         ),
+    ]
+
+
+def _adapt(out: Path) -> list[Step]:
+    """The networks adapted to the study, compared, and tried on the new scans."""
+    data, study, sweep = (str(out / name) for name in ("renderings", "study", "sweep"))
+    heatmap, paper = str(out / "heatmap"), str(out / "paper")
+    return [
         Step(
             title="Sweep fine-tuning schedules over folds by person",
             verb="sweep",

@@ -10,6 +10,7 @@ CNN(study) is trained from fresh weights by sweep.scratch, or by the same schedu
 On 2 cores: 20 hands, 2 folds, one heatmap network, in about a minute.
 """
 
+import argparse
 import os
 from collections.abc import Sequence
 
@@ -31,16 +32,7 @@ from tuning.table import known_units, ladder_text, ratios
 
 def main(argv: Sequence[str]) -> str:
     """Where the report is."""
-    options = parser(__doc__ or "")
-    options.add_argument("--study", required=True, help="folder or URI of a study")
-    options.add_argument("--data", required=True, help="folder or URI of the renderings that NN(syn) searches")
-    options.add_argument("--pretrained", required=True, action="append", help="model folder or URI; may be repeated")
-    options.add_argument(
-        "--schedule", action="append", default=[], help="schedule.json of a sweep; once, or per network"
-    )
-    options.add_argument("--out", required=True, help="folder or URI of the report")
-    options.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes; default: cores")
-    given = options.parse_args(argv)
+    given = arguments().parse_args(argv)
     if len(given.schedule) > 1 and len(given.schedule) != len(given.pretrained):
         raise UsageError(f"--schedule is given {len(given.schedule)} times for {len(given.pretrained)} networks")
     recipe = resolve(given.recipe, given.overrides)
@@ -75,6 +67,20 @@ def main(argv: Sequence[str]) -> str:
     write_report(ladder, given.out)
     print_ladder(ladder)
     return f"{given.out}/report.html: {len(methods)} methods on {len(cases)} cases"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The options of this verb."""
+    options = parser(__doc__ or "")
+    options.add_argument("--study", required=True, help="folder or URI of a study")
+    options.add_argument("--data", required=True, help="folder or URI of the renderings that NN(syn) searches")
+    options.add_argument("--pretrained", required=True, action="append", help="model folder or URI; may be repeated")
+    options.add_argument(
+        "--schedule", action="append", default=[], help="schedule.json of a sweep; once, or per network"
+    )
+    options.add_argument("--out", required=True, help="folder or URI of the report")
+    options.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes; default: cores")
+    return options
 
 
 def rungs_of(recipe: Recipe, pretrained: Sequence[str], chosen: Sequence[ChosenSchedule], cases: Cases) -> list[Rung]:

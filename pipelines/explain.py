@@ -105,7 +105,7 @@ def _facts(view: Projection, prepared: Prepared) -> list[str]:
     sizes = "their size is not known"
     if view.pixel_mm is not None:
         sizes = f"{view.pixel_mm[0]:.3g} mm each, {prepared.pixel_mm[0]:.3g} mm in the patch"
-    return [f"{width} x {height} px, {sizes}; tissue lies {side} {view.threshold:g}"]
+    return [f"{width} x {height} px, {sizes}; tissue lies {side} {view.threshold:.4g}"]
 
 
 def _volume_steps(shown: Volume, view: Projection, settings: ImportSettings) -> list[Step]:
@@ -178,7 +178,7 @@ def _over(axes: "Axes", pixels: Plane, view: Projection) -> None:
     """A 2D image with the outline of its silhouette."""
     height, width = pixels.shape
     step = max(1, max(pixels.shape) // SHOWN_PX)
-    _image(axes, pixels, f"tissue {'above' if view.bright else 'below'} {view.threshold:g}")
+    _image(axes, pixels, f"tissue {'above' if view.bright else 'below'} {view.threshold:.4g}")
     x, y = np.arange(0, width, step) + 0.5, np.arange(0, height, step) + 0.5
     axes.contour(x, y, view.silhouette[::step, ::step].astype(np.float32), [0.5], colors=EDGE, linewidths=0.8)
     _legend(axes, [Line2D([], [], color=EDGE, lw=1)], ["outline of the silhouette"])
@@ -219,7 +219,7 @@ def _map(axes: "Axes", values: Plane, title: str, colours: str) -> None:
     step = max(1, max(values.shape) // SHOWN_PX)
     height, width = values.shape
     drawn = axes.imshow(values[::step, ::step], cmap=colours, extent=(0, width, height, 0), interpolation="nearest")
-    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.02)
+    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.16, aspect=30, pad=0.03)  # its numbers fit beside it
     bar.ax.tick_params(labelsize=7)
     axes.set_title(title, fontsize=8)
 

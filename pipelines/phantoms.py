@@ -4,6 +4,8 @@
   python pipelines/phantoms.py hand --count 24 --seed 1 --out /data/phantoms
   python pipelines/study.py hand --side left --images /data/phantoms/images \\
       --landmarks /data/phantoms/landmarks.csv --out /data/study
+  python pipelines/phantoms.py body_virtual_dev --count 2 --seed 1 --format dicom --out /data/bodies
+  python pipelines/study.py body --images /data/bodies/images/* --landmarks /data/bodies/landmarks.csv --out /data/study
 
 These are virtual patients: other shapes, proportions and poses than are rendered, deformed, voxelised, with noise, and
 labelled by definitions of their own. --set phantom.shifts.scoliosis=1 and the like set them further apart
@@ -38,7 +40,12 @@ def main(argv: Sequence[str]) -> str:
     options.add_argument("--count", type=positive, help="number of cases; default: the recipe's phantom.count")
     options.add_argument("--seed", type=int, required=True, help="seed of every draw, 0 or more")
     options.add_argument("--out", required=True, type=Path, help="folder; a local path")
-    options.add_argument("--format", choices=get_args(Format), default="nifti", help="of the images; default: nifti")
+    options.add_argument(
+        "--format",
+        choices=get_args(Format),
+        default="nifti",
+        help="nifti: a .nii.gz a case, dicom: a folder of slices; default: nifti",
+    )
     given = options.parse_args(argv)
     if given.seed < 0:
         raise UsageError(f"--seed {given.seed} is not allowed; give 0 or more")
@@ -103,7 +110,7 @@ def make_all(recipe: PhantomRecipe, count: int, seed: int, out: Path, kind: Form
             annotations.append(Annotation(case=patient.case, subject=patient.subject, points=patient.landmarks))
             cases[patient.case] = {
                 "subject": patient.subject,
-                "side": recipe.side,
+                **({"side": recipe.side} if anatomy.base == "hand" else {}),
                 **patient.attributes,
                 "shifts": patient.shifts,
             }

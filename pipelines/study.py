@@ -78,7 +78,8 @@ def main(argv: Sequence[str]) -> str:
     write_bytes(given.out, "study.csv", table(measures).encode())
     store(cases, samples, anatomy, recipe, given.out)
     subjects = len({case.subject for case in cases})
-    return f"{given.out}: {len(cases)} {anatomy.name} cases of {subjects} subjects; see cases.png; {sentence(measures)}"
+    made = f"{given.out}: {len(cases)} {anatomy.name} cases of {subjects} subjects"
+    return f"{made}; see cases.png, study.csv; {sentence(measures)}"
 
 
 def arguments() -> argparse.ArgumentParser:

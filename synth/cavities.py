@@ -13,6 +13,7 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Tube = tuple[Vector, Vector, float]
 
+# Sizes are set by hand to look like those of adults on a CT; no single source.
 WALL_MM = 13.0  # of muscle and ribs between the fat and the lungs
 HEART_MM = 52.0
 RIB_STEP_MM = 27.0

@@ -18,7 +18,7 @@ PER_PX = 2.0  # points a pixel that a triangle's sides are sampled with
 class Sensor:
     """What a real sensor does to depth.
 
-    noise_per_mm: one deviation is this times z² (stereo and time of flight alike)
+    noise_per_mm: one deviation in mm is this times z² in mm²; 2.5 mm at 1.9 m, set by hand
     lost, flying: shares of pixels at edges of depth that see nothing, or something between the two surfaces
     dropped: share of all pixels that see nothing
     """

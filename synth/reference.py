@@ -39,21 +39,18 @@ class Build:
     knee_off: tuple[float, float]
 
 
-# Means of women and men, and deviations. Radius of the humeral head: 24 mm (Iannotti et al. 1992, J. Bone Joint Surg.
-# 74-A); the others are typical adult means: breadth over the epicondyles 76 and 85 mm, radius of the posterior condyles
-# 20 and 22 mm; skin, fat, acromion and cuff over the humeral head of somebody standing 26 and 29 mm.
+# Means of women and men, and deviations: typical adult values in mm, rounded, of no single source. Radius of the
+# humeral head 23 and 25; skin, fat, acromion and cuff over it in somebody standing 26 and 29; radius of the posterior
+# condyles 20 and 22; breadth over the epicondyles 76 and 85.
 _MEANS = {"female": (22.8, 26.0, 20.0, 76.0), "male": (25.2, 29.0, 22.0, 85.0)}
 _SPREAD = (1.5, 3.5, 1.2, 4.0)
 _COVER_BMI = 0.35  # mm more over the shoulder for each kg/m² above 25
 _KNEE_UP, _KNEE_SPREAD = 25.0, 4.0
-# A humeral head's centre lies 6.9 mm medial of the shaft's axis (Boileau and Walch 1997, J. Bone Joint Surg. 79-B),
-# half way through the shoulder from front to back; epicondyles behind the middle of the knee's skin, which the patella
-# brings forward.
+# A humeral head's centre lies about 7 mm medial of the shaft's axis (a typical adult value), half way through the
+# shoulder from front to back; epicondyles behind the middle of the knee's skin, which the patella brings forward.
 _OFF = (0.0, 6.9, 0.0, 8.0)
 _OFF_SPREAD = 3.0
-_BONE_SHARE = (
-    0.81  # of a distal phalanx with its pulp is bone (Buryanov and Kotiuk 2010, Int. J. Morphol. 28: 0.79-0.82)
-)
+_BONE_SHARE = 0.81  # of a distal phalanx with its pulp is bone; source: as synth.hand.proportion
 _SHOULDER_MM = (10.0, 200.0, 1.0)  # where a humeral head is looked for, above the middle of the arm
 
 

@@ -78,35 +78,45 @@ def read_camera(path: Path) -> Camera:
         found = json.loads(path.read_text(encoding="utf-8"))
         found = found.get("intrinsics", found) | {k: v for k, v in found.items() if k != "intrinsics"}
         if "intrinsic_matrix" in found:
-            m = [float(v) for v in found["intrinsic_matrix"]]
+            m = [_number(v) for v in found["intrinsic_matrix"]]
             found |= {"fx": m[0], "fy": m[4], "cx": m[6], "cy": m[7]}
         found = {"cx": found.get("ppx"), "cy": found.get("ppy")} | found
         if lacking := [key for key in ("fx", "fy", "cx", "cy", "width", "height") if found.get(key) is None]:
             raise ValueError(f"lacks {', '.join(lacking)}")
-        if any(float(v) != 0 for v in found.get("coeffs", [])):
+        if any(_number(v) != 0 for v in found.get("coeffs", [])):
             raise ValueError("has coefficients of distortion; undistort the images, and give the camera without")
         plane = found.get("plane")
         return Camera(
-            **{key: float(found[key]) for key in ("fx", "fy", "cx", "cy")},
-            width=int(found["width"]),
-            height=int(found["height"]),
+            **{key: _number(found[key]) for key in ("fx", "fy", "cx", "cy")},
+            width=int(_number(found["width"])),
+            height=int(_number(found["height"])),
             unit_mm=_unit_mm(found),
-            plane=None if plane is None else (float(plane[0]), float(plane[1]), float(plane[2]), float(plane[3])),
+            plane=None
+            if plane is None
+            else (_number(plane[0]), _number(plane[1]), _number(plane[2]), _number(plane[3])),
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"camera {path} cannot be read as JSON: {type(error).__name__}") from error
-    except (TypeError, AttributeError, IndexError, KeyError) as error:
+    except (TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"camera {path} is no JSON object of numbers: fx, fy, cx, cy, width, height") from error
     except ValueError as error:
         raise ValueError(f"camera {path} {error}") from error
 
 
+def _number(value: Any) -> float:
+    """A value of a camera's file. Raises TypeError for any other, whose text is not repeated."""
+    try:
+        return float(value)
+    except ValueError as error:
+        raise TypeError("no number") from error
+
+
 def _unit_mm(found: dict[str, Any]) -> float:
     if "depth_unit_mm" in found:
-        return float(found["depth_unit_mm"])
+        return _number(found["depth_unit_mm"])
     if "depth_scale" not in found:
         raise ValueError("does not say the unit of depth; add depth_unit_mm (1 for images in mm)")
-    scale = float(found["depth_scale"])
+    scale = _number(found["depth_scale"])
     if 0 < scale <= 0.01:
         return 1000 * scale
     if scale >= 100:

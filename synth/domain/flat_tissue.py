@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.air import SMOOTH_PX, air_of, nearby_air, smoothed
+from synth.domain.projection import largest_component
 
 DEVIATIONS = 5.0  # of the smoothed air that tissue must differ by
 LEAST, MOST = 0.02, 0.3  # of the contrast: bounds of the threshold
@@ -58,7 +59,8 @@ def find_tissue(pixels: Plane, field: Mask, bright: bool | None) -> FlatTissue:
     lead = _lead(sign * pixels, field, mask)
     notes: tuple[str, ...] = ()
     if lead.any():
-        notes = ("a marker touches the hand and is cut off",)
+        if (lead & largest_component(mask)).any():
+            notes = ("a marker touches the hand and is cut off",)
         mask = _without(mask, lead)
     grain = _disc(max(1, round(GRAIN * max(pixels.shape))))
     mask = ndimage.binary_opening(mask, grain)

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Measures:
     top, bottom, left, right: share of that side of the image that the silhouette touches
     depth_range_mm: nearest to farthest surface; mean_thickness_mm: of what the silhouette covers
     given, missing, outside: landmarks annotated, not annotated, and annotated beyond the field of view
-    farthest: the largest distance of a skin landmark that is not hidden from the outline, and which one it is
+    farthest: the largest distance from the outline of an end of the body (tip, crown) that is not hidden; its name
     """
 
     case: str
@@ -71,13 +72,11 @@ def measure(
     height, width = mask.shape
     pixel = 1.0 if view.pixel_mm is None else view.pixel_mm[0]
     square = 1.0 if view.pixel_mm is None else view.pixel_mm[0] * view.pixel_mm[1]
-    annotated = np.isfinite(points[:, 0])
     farthest, which = _farthest(mask, points, visible, anatomy)
-    depth, thick = view.depth_mm, view.thickness_mm
     return Measures(
         case=case,
         subject=subject,
-        kind="2D" if depth is None else "3D",
+        kind="2D" if view.depth_mm is None else "3D",
         width_px=width,
         height_px=height,
         pixel_mm=None if view.pixel_mm is None else view.pixel_mm[0],
@@ -89,15 +88,10 @@ def measure(
         second_area=parts.second_px * square,
         cut_out_area=float(parts.beside.sum()) * square,
         holes=_holes(mask),
-        top=float(mask[0].mean()),
-        bottom=float(mask[-1].mean()),
-        left=float(mask[:, 0].mean()),
-        right=float(mask[:, -1].mean()),
-        depth_range_mm=None if depth is None else float(np.ptp(depth[mask])),
-        mean_thickness_mm=None if thick is None else float(thick[mask].mean(dtype=np.float64)),
-        given=int(annotated.sum()),
-        missing=int((~annotated).sum()),
-        outside=int((annotated & (visible == OUTSIDE)).sum()),
+        **_touched(mask),
+        depth_range_mm=None if view.depth_mm is None else float(np.ptp(view.depth_mm[mask])),
+        mean_thickness_mm=None if view.thickness_mm is None else float(view.thickness_mm[mask].mean(dtype=np.float64)),
+        **_counted(np.isfinite(points[:, 0]), visible),
         farthest=None if farthest is None else farthest * pixel,
         farthest_landmark=which,
         notes="; ".join(notes),
@@ -121,6 +115,18 @@ def _cell(value: str | float | None) -> str:
     return escaped(value) if isinstance(value, str) else f"{value:.6g}"
 
 
+def _touched(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Share of each side of the image that the silhouette touches, 0 to 1."""
+    sides = {"top": mask[0], "bottom": mask[-1], "left": mask[:, 0], "right": mask[:, -1]}
+    return {name: float(side.mean()) for name, side in sides.items()}
+
+
+def _counted(annotated: NDArray[np.bool_], visible: NDArray[np.uint8]) -> dict[str, int]:
+    """How many landmarks are given, missing, and given outside the field of view."""
+    given, outside = int(annotated.sum()), int((annotated & (visible == OUTSIDE)).sum())
+    return {"given": given, "missing": len(annotated) - given, "outside": outside}
+
+
 def _holes(mask: NDArray[np.bool_]) -> int:
     """How many parts of the background the silhouette surrounds."""
     labels, count = ndimage.label(~mask)
@@ -131,9 +137,12 @@ def _holes(mask: NDArray[np.bool_]) -> int:
 def _farthest(
     mask: NDArray[np.bool_], points: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy
 ) -> tuple[float | None, str]:
-    """(source px from the outline, name) of the skin landmark that lies farthest from it; (None, "") without any."""
-    skin = np.array([point.kind != "bone" for point in anatomy.landmarks])
-    rows = np.flatnonzero(skin & np.isfinite(points[:, 0]) & (visible != OUTSIDE) & (visible != HIDDEN))
+    """(source px from the outline, name) of the end of the body that lies farthest from it; (None, "") without any.
+
+    Ends lie on the outline unless they point at the viewer; joints and other skin, as a kneecap, need not.
+    """
+    end = np.array([point.kind == "extremum" for point in anatomy.landmarks])
+    rows = np.flatnonzero(end & np.isfinite(points[:, 0]) & (visible != OUTSIDE) & (visible != HIDDEN))
     if not rows.size:
         return None, ""
     outline = np.argwhere(mask & ~ndimage.binary_erosion(mask))[:, ::-1] + 0.5

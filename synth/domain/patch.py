@@ -86,6 +86,13 @@ def apply_affine(affine: NDArray[Real], points: NDArray[Real]) -> NDArray[Real]:
     return np.asarray(points @ affine[:, :-1].T + affine[:, -1])
 
 
+def lift_affine(affine: Matrix) -> Matrix:
+    """(3, 4) affine that applies a (2, 3) one to x and y and keeps the third coordinate."""
+    lifted = np.eye(3, 4)
+    lifted[:2, :2], lifted[:2, 3] = affine[:, :2], affine[:, 2]
+    return lifted
+
+
 def invert_affine(affine: Matrix) -> Matrix:
     """The inverse (d, d + 1) of an affine (d, d + 1)."""
     linear = np.linalg.inv(affine[:, :-1])

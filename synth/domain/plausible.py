@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.anatomy import Anatomy
+from synth.domain.anatomy import OUTSIDE, Anatomy
 from synth.domain.patch import Matrix
 
 FAR = 0.25  # a landmark further outside than this share of the image's longest side is a mistake in units or axes
@@ -96,3 +96,9 @@ def _changes() -> Iterator[tuple[NDArray[np.float64], str]]:
 
 def _text(point: Matrix) -> str:
     return " ".join(f"{v:.0f}" for v in point)
+
+
+def outside_notes(landmarks: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy) -> tuple[str, ...]:
+    """A note where landmarks (K, >= 1) patch px are given but lie outside by their codes (K,); () otherwise."""
+    out = [name for k, name in enumerate(anatomy.names) if np.isfinite(landmarks[k, 0]) and visible[k] == OUTSIDE]
+    return (f"{', '.join(out)} outside the image: kept, as not seen",) if out else ()

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from synth.domain.field import find_field
 from synth.domain.flat_tissue import find_tissue, reduced
-from synth.domain.patch import Matrix
+from synth.domain.patch import Matrix, lift_affine
 from synth.domain.projection import Projection, largest_component, otsu
 
 WORK = 800  # px: larger pictures are reduced for finding an outline; a patch pixel is still 5 of these
@@ -65,7 +65,7 @@ def outline(image: Image, *, threshold: float | None = None) -> Projection:
     if threshold is None and not _two_valued(image.pixels, found.mask):
         found = _of_air(image, found)
     silhouette = largest_component(found.mask)
-    viewer = _lift(image.to_viewer)
+    viewer = lift_affine(image.to_viewer)
     if image.spacing_mm is None:
         to_patient = np.eye(3, 4)
     else:
@@ -165,10 +165,3 @@ def _enlarged(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
         return mask
     soft = ndimage.zoom(mask.astype(np.float32), factor, order=1, mode="nearest", grid_mode=True)
     return np.asarray(soft[: shape[0], : shape[1]] >= 0.5)
-
-
-def _lift(affine: Matrix) -> Matrix:
-    """(3, 4) affine that applies a (2, 3) one to x and y and keeps the third coordinate."""
-    lifted = np.eye(3, 4)
-    lifted[:2, :2], lifted[:2, 3] = affine[:, :2], affine[:, 2]
-    return lifted

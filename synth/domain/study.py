@@ -23,12 +23,13 @@ from synth.domain.patch import (
     apply_affine,
     compose_affine,
     invert_affine,
+    lift_affine,
     observed_pixels,
     sample_mask,
     sample_nearest,
     silhouette_box,
 )
-from synth.domain.plausible import check_extent, place_notes, side_notes
+from synth.domain.plausible import check_extent, outside_notes, place_notes, side_notes
 from synth.domain.projection import CouchRemoval, Projection, Volume, fill_nearest, is_ct, project
 from synth.domain.radiograph import Image, outline
 from synth.domain.schema import Samples, pack_silhouettes
@@ -89,15 +90,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
     """
     if anatomy.base == "hand" and settings.side is None:
         raise ValueError("the side of a hand is not known; give --side left or --side right (it is never guessed)")
-    shown = source
-    if isinstance(source, Volume):
-        shown, to_patient = turned(source, settings.turn)
-        shown, level = ready_to_cut(shown, settings.threshold)
-        view = _view(shown, to_patient, anatomy, settings, level)
-    elif isinstance(source, Cloud):
-        view = _overlooked(source, settings)
-    else:
-        view = outline(source, threshold=settings.threshold)
+    shown, view = _projected(source, anatomy, settings)
     if anatomy.base == "hand" and not isinstance(shown, Cloud):
         check_single(shown, view)
     flesh = flesh_notes(view) if anatomy.base == "hand" and isinstance(source, Image) else ()
@@ -105,8 +98,7 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
     to_source = crop.window(silhouette_box(view.silhouette), anatomy.size, unit)
     if settings.side == "right":
         to_source = compose_affine(to_source, np.array([[-1.0, 0, anatomy.width], [0, 1, 0]]))
-    lifted = np.eye(3, 4)
-    lifted[:2, :2], lifted[:2, 3] = to_source[:, :2], to_source[:, 2]
+    lifted = lift_affine(to_source)
     silhouette = sample_mask(view.silhouette, to_source, anatomy.size)
     depth = None
     if view.depth_mm is not None:
@@ -153,17 +145,19 @@ def couch_removal(shown: Volume, anatomy: Anatomy, settings: ImportSettings) -> 
     return "fit" if behind and is_ct(shown) else "none"
 
 
-def _view(
-    shown: Volume, to_patient: Matrix, anatomy: Anatomy, settings: ImportSettings, level: float | None
-) -> Projection:
-    """The projection of a turned volume, in patient mm, a couch cut out as the settings say."""
-    couch = couch_removal(shown, anatomy, settings)
-    view = project(shown, threshold=level, couch=couch, couch_mm=settings.couch_mm)
-    return replace(
-        view,
-        to_patient=compose_affine(to_patient, view.to_patient),
-        to_viewer=compose_affine(to_patient, view.to_viewer),
-    )
+def _projected(
+    source: Image | Volume | Cloud, anatomy: Anatomy, settings: ImportSettings
+) -> tuple[Image | Volume | Cloud, Projection]:
+    """(what was cut, a volume turned as it is seen; its projection, in patient mm, a couch cut out)."""
+    if isinstance(source, Image):
+        return source, outline(source, threshold=settings.threshold)
+    if isinstance(source, Cloud):
+        return source, _overlooked(source, settings)
+    shown, to_patient = turned(source, settings.turn)
+    shown, level = ready_to_cut(shown, settings.threshold)
+    view = project(shown, threshold=level, couch=couch_removal(shown, anatomy, settings), couch_mm=settings.couch_mm)
+    to_viewer = compose_affine(to_patient, view.to_viewer)
+    return shown, replace(view, to_patient=compose_affine(to_patient, view.to_patient), to_viewer=to_viewer)
 
 
 def import_case(
@@ -205,7 +199,7 @@ def annotated(
         visible=visible,
         threshold=prepared.source.threshold,
         source_size=(height, width),
-        notes=prepared.notes + side_notes(landmarks, anatomy) + placed + _outside_notes(landmarks, visible, anatomy),
+        notes=prepared.notes + side_notes(landmarks, anatomy) + placed + outside_notes(landmarks, visible, anatomy),
     )
 
 
@@ -275,11 +269,6 @@ def _visible(landmarks: NDArray[np.float64], prepared: Prepared, anatomy: Anatom
     height, width = prepared.source.silhouette.shape
     x, y = prepared.patch_map.source_points(landmarks).T
     return np.where((x >= 0) & (x <= width) & (y >= 0) & (y <= height), codes, OUTSIDE).astype(np.uint8)
-
-
-def _outside_notes(landmarks: Matrix, visible: NDArray[np.uint8], anatomy: Anatomy) -> tuple[str, ...]:
-    out = [name for k, name in enumerate(anatomy.names) if np.isfinite(landmarks[k, 0]) and visible[k] == OUTSIDE]
-    return (f"{', '.join(out)} outside the image: kept, as not seen",) if out else ()
 
 
 def _assumed(source: Image | Volume | Cloud, anatomy: Anatomy, settings: ImportSettings) -> tuple[str, ...]:

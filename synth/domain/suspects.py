@@ -73,7 +73,7 @@ def suspects(rows: Sequence[Measures]) -> list[Suspect]:
 def sentence(rows: Sequence[Measures]) -> str:
     """Which cases to look at, for the last line of a verb; as scores within the study alone can tell."""
     if len(rows) < FEWEST:
-        return f"look at all: {len(rows)} cases are too few to say which stands out"
+        return f"look at all: fewer than {FEWEST} cases, too few to say which stands out"
     found = suspects(rows)
     if not found:
         return "no case stands out within the study"

@@ -114,7 +114,8 @@ def test_lungs_and_gas_leave_no_holes_in_a_body_that_went_through_the_verbs(tmp_
         patches.append(unpack_silhouettes(samples.packed, BODY.size))
     for seen, truth in zip(*patches, strict=True):
         assert 2 * (seen & truth).sum() / (seen.sum() + truth.sum()) > 0.99
-        assert ndimage.label(~np.pad(seen, 1))[1] == ndimage.label(~np.pad(truth, 1))[1]
+        lost = ndimage.label(truth & ~seen)[0]
+        assert np.bincount(lost.ravel())[1:].max(initial=0) <= 3  # px of an edge; a lung has hundreds, gas ten
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):

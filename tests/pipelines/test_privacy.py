@@ -1,143 +1,32 @@
-"""No text of a header reaches an output, a message or a name; cases and subjects are called as the user says."""
+"""No text of a header reaches an output, a picture or a message; cases and subjects are called as the user says."""
 
 import contextlib
-import os
+import json
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL.PngImagePlugin import PngInfo
-from pydicom import dcmread
-from pydicom.datadict import DicomDictionary, keyword_for_tag
-from pydicom.dataset import Dataset
+from pydicom.datadict import keyword_for_tag
 
-from pipelines import predict, study
+from pipelines import explain, predict, study
+from pipelines.cli import UsageError
 from synth.domain.anatomy import HAND
 from synth.domain.cases import find_images, name_cases
+from synth.domain.cloud import depth_cloud
 from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.reader import Reader
 from synth.domain.shards import read_manifest, read_samples
-from tests.dicoms import write_radiograph, write_series
-from tests.faults.inputs.shapes import pixels, voxels
-from tests.faults.inputs.volumes import meta, nifti, nrrd
+from synth.domain.volume import write_image
+from tests.planted import BORN, READABLE, SECRET, UNREADABLE, planted_png, series, several
+from tests.synth.domain.test_overhead import PLAIN, box
 from tests.training.toy import toy_card
 from training.checkpoint import save_model
 from training.models import ModelRecipe, build_model
-
-SECRET, BORN = "ZQXJ7SECRET", "19570131"
-TEXTS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR"}
-GROUPS = {0x0008, 0x0010, 0x0012, 0x0014, 0x0018, 0x0020, 0x0032, 0x0038, 0x0040, 0x0088, 0x4008}
-WORKING = {"SpecificCharacterSet", "CodeString"}  # a secret there would make the text unreadable, not public
-
-
-def plant(k: int, made: Dataset) -> None:
-    """Put the secret into every element of text that a slice may have, and a date of birth into those of dates.
-
-    Every seventh slice has it all, the others the name alone: the test is to take seconds.
-    """
-    made.PatientPosition, made.PatientName = SECRET, SECRET
-    if k % 7:
-        return
-    for tag, (kind, _count, _name, _retired, keyword) in DicomDictionary.items():
-        if tag >> 16 in GROUPS and keyword and keyword not in WORKING and keyword not in made:
-            if kind in TEXTS:
-                setattr(made, keyword, SECRET)
-            elif kind in ("DA", "DT"):
-                setattr(made, keyword, BORN)
-    block = made.private_block(0x0009, SECRET, create=True)
-    block.add_new(1, "LO", SECRET)
-
-
-def planted_nifti(folder: Path) -> Path:
-    """A NIfTI whose free texts hold the secret."""
-
-    def change(data: bytes) -> bytes:
-        header = bytearray(data)
-        for at, length in ((14, 18), (148, 80), (228, 24), (328, 16)):
-            header[at : at + length] = SECRET.encode().ljust(length, b"\0")
-        return bytes(header)
-
-    return nifti(change)(folder)
-
-
-def planted_nrrd(folder: Path, **fields: str) -> Path:
-    """An NRRD with the secret in a comment, in its content and in a key of its own."""
-    path = nrrd(**fields)(folder)
-    data = path.read_bytes()
-    text = f"NRRD0004\n# {SECRET}\ncontent: {SECRET}\n{SECRET}:={SECRET}\n".encode()
-    path.write_bytes(text + data[len(b"NRRD0004\n") :])
-    return path
-
-
-def planted_png(folder: Path) -> Path:
-    """A PNG with the secret in a text chunk."""
-    text = PngInfo()
-    text.add_text(SECRET, SECRET)
-    PIL.Image.fromarray(pixels()).save(folder / "a.png", pnginfo=text)
-    return folder / "a.png"
-
-
-def series(folder: Path, change: Callable[[int, Dataset], None] = lambda k, made: None, **options: object) -> Path:
-    """A DICOM series full of the secret."""
-
-    def both(k: int, made: Dataset) -> None:
-        plant(k, made)
-        change(k, made)
-
-    return write_series(folder / "scan", voxels(), step=(0, 0, 2), change=both, **options)  # type: ignore[arg-type]
-
-
-def several(folder: Path) -> Path:
-    write_series(series(folder) / "more", voxels(), change=lambda k, made: setattr(made, "SeriesInstanceUID", "1.2.3"))
-    return folder / "scan"
-
-
-def truncated(folder: Path) -> Path:
-    file = series(folder) / "IM0003"
-    file.write_bytes(file.read_bytes()[:-900])
-    return folder / "scan"
-
-
-def garbled(folder: Path) -> Path:
-    file = series(folder) / "IM0003"
-    data = file.read_bytes()
-    file.write_bytes(data[:400] + os.urandom(1) * 60 + data[460:])
-    return folder / "scan"
-
-
-def radiograph(folder: Path) -> Path:
-    path = write_radiograph(folder / "a.dcm", pixels().astype(np.uint16))
-    made = dcmread(path)
-    plant(0, made)
-    made.save_as(path)
-    return path
-
-
-READABLE = (
-    series,
-    planted_nifti,
-    planted_nrrd,
-    radiograph,
-    planted_png,
-    lambda f: meta(Comment=SECRET, Name=SECRET)(f),
-)
-UNREADABLE = (
-    several, truncated, garbled,
-    lambda f: series(f, drop=(4,)),
-    lambda f: series(f, lambda k, made: setattr(made, "PixelSpacing", [0, 0])),
-    lambda f: series(f, lambda k, made: setattr(made, "ImageOrientationPatient", [1, 1, 1, 1, 1, 1])),
-    lambda f: series(f, lambda k, made: setattr(made, "PhotometricInterpretation", SECRET)),
-    lambda f: planted_nrrd(f, type=SECRET),
-    lambda f: planted_nrrd(f, space_directions=f"({SECRET},0,0) (0,2,0) (0,0,2)"),
-    lambda f: meta(ElementType=SECRET)(f),
-    lambda f: meta(ElementDataFile=f"{SECRET}.raw")(f),
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +65,11 @@ def everything(folder: Path) -> bytes:
     return text
 
 
+def written(folder: Path) -> bytes:
+    """All that the verbs of both_verbs wrote."""
+    return b"".join(everything(folder / name) for name in ("study", "predicted", "explained", "explained too"))
+
+
 def landmarks(path: Path, folder: Path) -> Path:
     """A landmark file for the one case at `path`, nothing annotated."""
     (case,) = name_cases(find_images([path]))
@@ -184,11 +78,24 @@ def landmarks(path: Path, folder: Path) -> Path:
 
 
 def both_verbs(path: Path, model: Path, folder: Path, *more: str) -> str:
-    """What study and predict say of a scan; their outputs lie in study/ and predicted/."""
+    """What study and predict say of a scan, explained; what they write is `written`."""
     said = []
     for verb, arguments in (
-        (study, ["hand", "--images", path, "--landmarks", landmarks(path, folder), "--out", folder / "study"]),
-        (predict, ["--model", model, "--out", folder / "predicted", path]),
+        (
+            study,
+            [
+                "hand",
+                "--images",
+                path,
+                "--landmarks",
+                landmarks(path, folder),
+                "--out",
+                folder / "study",
+                "--explain",
+                folder / "explained",
+            ],
+        ),
+        (predict, ["--model", model, "--out", folder / "predicted", "--explain", folder / "explained too", path]),
     ):
         try:
             said.append(verb.main([*map(str, arguments), "--side", "left", *more]))
@@ -197,11 +104,21 @@ def both_verbs(path: Path, model: Path, folder: Path, *more: str) -> str:
     return "\n".join(said)
 
 
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that pictures of --explain show of a scan: its pixels cannot be searched."""
+    texts: list[str] = []
+    draw = explain._drawable
+    monkeypatch.setattr(explain, "_drawable", lambda text: texts.append(text) or draw(text))
+    return texts
+
+
 @pytest.mark.parametrize("make", READABLE + UNREADABLE)
 def test_no_text_of_a_header_is_repeated(
     make: Callable[[Path], Path],
     model: Path,
     tmp_path: Path,
+    drawn: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -209,12 +126,37 @@ def test_no_text_of_a_header_is_repeated(
     (tmp_path / "in").mkdir()
     path = make(tmp_path / "in")
     said = both_verbs(path, model, tmp_path)
-    printed = "".join(capfd.readouterr()) + said
-    written = everything(tmp_path / "study") + everything(tmp_path / "predicted")
+    printed = "".join(capfd.readouterr()) + said + "".join(drawn)
     assert (tmp_path / "study" / "manifest.json").exists() is (make in READABLE), said
-    assert not (tmp_path / "mlflow.db").exists()
+    assert bool(drawn) is (make in READABLE) and not (tmp_path / "mlflow.db").exists()
     for secret in (SECRET, BORN, "1.2.826.0.1.1"):
-        assert secret not in printed.replace(str(tmp_path), "") and secret.encode() not in written
+        assert secret not in printed.replace(str(tmp_path), "") and secret.encode() not in written(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["cloud", "depth image", "bad camera"])
+def test_no_text_of_a_cloud_or_a_camera_is_repeated(
+    kind: str, model: Path, tmp_path: Path, drawn: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    image, camera = box()
+    facts = {"name": SECRET, "serial": SECRET, "intrinsics": {"model": SECRET}, **PLAIN, "depth_scale": 0.001}
+    (tmp_path / "camera.json").write_text(json.dumps(facts | ({"fx": SECRET} if kind == "bad camera" else {})))
+    path, more = tmp_path / "a.png", ["--camera", str(tmp_path / "camera.json")]
+    write_image(image.pixels.astype(np.uint16), path)
+    if kind == "cloud":
+        path, more = tmp_path / "a.ply", ["--unit", "mm"]
+        points = depth_cloud(image, camera).points.astype("<f4")
+        fields = "".join(f"property float {axis}\n" for axis in "xyz")
+        head = (
+            f"ply\nformat binary_little_endian 1.0\ncomment {SECRET}\nobj_info {SECRET}\nelement vertex {len(points)}\n"
+        )
+        path.write_bytes(f"{head}{fields}element {SECRET} 0\nend_header\n".encode() + points.tobytes())
+    try:
+        said = both_verbs(path, model, tmp_path, "--head", "up", *more)
+    except UsageError as error:
+        said = str(error)
+    assert (tmp_path / "study" / "manifest.json").exists() is bool(drawn) is (kind != "bad camera"), said
+    printed = "".join(capfd.readouterr()) + said + "".join(drawn)
+    assert SECRET not in printed and SECRET.encode() not in written(tmp_path)
 
 
 def test_the_secret_is_really_there(tmp_path: Path) -> None:
@@ -222,13 +164,15 @@ def test_the_secret_is_really_there(tmp_path: Path) -> None:
     assert keyword_for_tag(0x00100010) == "PatientName"
 
 
-def test_renamed_cases_are_numbers_everywhere(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_renamed_cases_are_numbers_everywhere(
+    model: Path, tmp_path: Path, drawn: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / SECRET).mkdir()
     path = series(tmp_path / SECRET).rename(tmp_path / SECRET / f"{SECRET} Anna")
     said = both_verbs(path, model, tmp_path, "--rename")
     printed = "".join(capfd.readouterr()) + said
-    assert SECRET not in printed
-    assert SECRET.encode() not in everything(tmp_path / "study") + everything(tmp_path / "predicted")
+    assert SECRET not in printed + "".join(drawn) and SECRET.encode() not in written(tmp_path)
+    assert "case-0001" in drawn
     samples = read_samples(str(tmp_path / "study"), HAND)
     assert samples.case == ("case-0001",) and samples.subject == ("subject-0001",)
     assert (tmp_path / "predicted" / "case-0001.mrk.json").exists()
@@ -238,9 +182,9 @@ def test_a_series_named_by_its_uid_is_recorded_as_a_hash(model: Path, tmp_path: 
     (tmp_path / "in").mkdir()
     path = several(tmp_path / "in")
     said = both_verbs(path, model, tmp_path, "--series", "1.2.3")
-    written = everything(tmp_path / "study") + everything(tmp_path / "predicted")
-    assert (tmp_path / "study" / "manifest.json").exists() and b"run.json" in written, said
-    assert b"1.2.3" not in written and written.count(b'"sha256 ') == 2
+    found = written(tmp_path)
+    assert (tmp_path / "study" / "manifest.json").exists() and b"run.json" in found, said
+    assert b"1.2.3" not in found and found.count(b'"sha256 ') == 2
     with pytest.raises(ValueError, match="the --series given"):
         predict.main(
             ["--model", str(model), "--side", "left", "--series", "9.8.7", "--out", str(tmp_path / "none"), str(path)]

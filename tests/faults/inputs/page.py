@@ -50,7 +50,9 @@ is `PixelSpacing`, else that of the detector, which sees the patient magnified.
 What nobody can notice: a value that was changed where the format has no checksum (voxels of NIfTI, MetaImage, NRRD and
 uncompressed DICOM, the inside of a JPEG), every second slice missing, the first or the last ones missing.
 
-No text of a DICOM header is repeated anywhere: cases are named after files and folders (`--rename` numbers them).
+No text of a header, of a comment in a PNG or PLY, or of a camera's file is repeated anywhere: cases are named after
+files and folders as given (`--rename` numbers them). Folders within a given one are named on the screen alone, and only
+where something in them must be mended.
 
 The tables below are made by `python -m tests.faults.inputs.page`, and `tests/faults/inputs` holds them against what is
 really told: every line is a file made and read by a test; "read" means that its silhouette is right.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synth.domain.anatomy import HAND, HIDDEN, INSIDE, OUTSIDE
+from synth.domain.anatomy import BODY, HAND, HIDDEN, INSIDE, OUTSIDE
 from synth.domain.measures import measure, table
 from synth.domain.parts import find_parts
 from synth.domain.radiograph import Image, outline
@@ -49,6 +49,15 @@ def test_the_farthest_skin_landmark_is_named_in_mm():
     assert (found.given, found.missing, found.outside) == (4, 1, 1)
     found = row(square(), points, [INSIDE, INSIDE, HIDDEN, OUTSIDE, OUTSIDE])
     assert found.farthest_landmark == "index_tip" and found.farthest == pytest.approx(2 * np.hypot(9.5, 0.5), abs=0.1)
+
+
+def test_a_knee_in_the_middle_of_a_leg_is_not_the_farthest_of_a_body():
+    view = outline(square(), threshold=5.0)
+    points = np.tile([10.5, 5.5], (9, 1))
+    points[[name.endswith(("knee", "shoulder")) for name in BODY.names]] = 20, 10
+    parts = find_parts(square(), view)
+    found = measure(view, parts, points, np.full(9, INSIDE, np.uint8), BODY, case="a", subject="p", notes=())
+    assert found.farthest == pytest.approx(0) and found.given == 9
 
 
 def test_the_table_says_what_was_measured_and_leaves_the_unknown_empty():
