@@ -132,6 +132,11 @@ def test_weak_and_uneven_tissue_is_told():
     assert any("differs in signal" in note for note in even_signal(scan(Artefacts(coil=30.0), 5.0))[0].notes)
 
 
+def test_a_ghost_as_strong_as_the_weakest_tissue_is_told():
+    strong, weak = (even_signal(scan(Artefacts(coil=8.0, ghost=share)))[0].notes for share in (0.25, 0.05))
+    assert any("ghost" in note for note in strong) and not any("ghost" in note for note in weak)
+
+
 def test_values_are_the_same_however_they_lie_in_memory():
     volume = scan(Artefacts(coil=4.0), 60.0)
     turned = volume.voxels.transpose(2, 1, 0).copy().transpose(2, 1, 0)
