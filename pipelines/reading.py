@@ -32,7 +32,9 @@ def add_reading_options(options: argparse.ArgumentParser) -> None:
         help="of a CT; fit: cut out what stays alike along z, accumulate: drop thin columns; auto: fit for bodies",
     )  # fmt: skip
     options.add_argument(
-        "--series", metavar="N", help="which DICOM series of a folder: its number as listed, or its UID"
+        "--series",
+        metavar="N",
+        help="which DICOM series of a folder: its number as listed, or its UID; 2+3 adds water and fat of one MR scan",
     )
     add_camera_options(options)
     options.add_argument(

@@ -1,6 +1,6 @@
-"""What an MR scan shows beside anatomy: dark skin and bone, a coil's fall-off, ghosts, wrap-around, interference.
+"""What an MR scan shows beside anatomy: dark skin, a coil's fall-off, ghosts, wrap-around, interference.
 
-Arrays are (z, y, x), float32, and hold signal in shares of that of plain tissue. Which axis encodes phase is a choice
+Arrays are (z, y, x), float32, and hold signal in shares of that of muscle in T1. Which axis encodes phase is a choice
 of the person at the scanner. Strengths are typical unless a source is named.
 Sources: Bellon et al. 1986 (ghosts, wrap-around, zipper, chemical shift); Roemer et al. 1990 (surface coils).
 """
@@ -10,27 +10,26 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from synth.compartments import Label
+from synth.domain.patch import Matrix
+from synth.intensities import Weighting, mr_intensities
+
+Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Signal = NDArray[np.float32]
 Axis = Literal["x", "y", "z"]
 
 AXES: dict[Axis, int] = {"z": 0, "y": 1, "x": 2}  # of the arrays
 LOOP_MM = 60.0  # radius of the loop of a surface coil for hands
-FAT_MM = (1.0, 3.5)  # below the skin
-BONE = 0.45  # bone begins at this share of the way from the skin to the middle of a limb,
-BONE_MM = 2.5  # and nowhere nearer to the skin
-LIMB_MM = 11.0  # half of the width in which the middle of a limb is sought
-CORTEX_MM = 1.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artefacts:
     """Strengths; the default is a scan without any.
 
-    skin_mm: the skin's outermost part keeps 0.3 of its signal; marrow: signal inside the cortex (none), None: no bones
-    pressed_mm: how deep a sand bag, which has no signal, flattens the middle of the front
+    weighting: "water" where fat is suppressed, marrow with it; skin: share of its signal that skin keeps
+    pressed_mm: how deep a sand bag, which has no signal, flattens the middle of the front; see `pressed`
     chemical_shift: voxels by which fat lies off along the axis of frequency
     coil: how much more signal the tissue nearest to a surface coil gives than the farthest
     slice_gain: deviation of the logarithm of the slices' gain, along `slices`
@@ -39,8 +38,8 @@ class Artefacts:
     zipper, spike: amplitudes of a line of interference and of the stripes of a spiked frequency
     """
 
-    skin_mm: float = 0.0
-    marrow: float | None = None
+    weighting: Weighting = "t1"
+    skin: float = 1.0
     pressed_mm: float = 0.0
     chemical_shift: int = 0
     coil: float = 1.0
@@ -56,9 +55,11 @@ class Artefacts:
     def __post_init__(self) -> None:
         if self.coil < 1 or not 0.2 <= self.sharp <= 1:
             raise ValueError(f"coil is {self.coil}, sharp {self.sharp}; allowed: coil >= 1, 0.2 <= sharp <= 1")
-        strengths = (self.skin_mm, self.pressed_mm, self.slice_gain, self.ghost, self.wrap_mm, self.zipper, self.spike)
-        if min(*strengths, self.chemical_shift, self.marrow or 0) < 0:
-            raise ValueError(f"strengths are {strengths}, {self.chemical_shift}, {self.marrow}; allowed: at least 0")
+        if not 0 <= self.skin <= 1:
+            raise ValueError(f"skin is {self.skin}; allowed: 0 to 1")
+        strengths = (self.pressed_mm, self.slice_gain, self.ghost, self.wrap_mm, self.zipper, self.spike)
+        if min(*strengths, self.chemical_shift) < 0:
+            raise ValueError(f"strengths are {strengths}, {self.chemical_shift}; allowed: at least 0")
 
     @property
     def frequency(self) -> Axis:
@@ -66,30 +67,29 @@ class Artefacts:
         return "x" if self.phase == "z" else "z"
 
 
-def tissue_signal(mask: Mask, spacing_mm: tuple[float, float, float], artefacts: Artefacts) -> Signal:
-    """Signal of a body's voxels before the scanner adds its own: skin, fat, bones, and what a sand bag flattens."""
-    shown = _pressed(mask, artefacts.pressed_mm / spacing_mm[1])
-    if artefacts.skin_mm == 0 and artefacts.marrow is None and artefacts.chemical_shift == 0:
-        return shown.astype(np.float32)
-    depth = _depth_mm(shown, spacing_mm)
-    signal = shown.astype(np.float32)
-    if artefacts.marrow is not None:
-        bone, cortex = _bones(depth, spacing_mm)
-        signal[bone], signal[cortex] = artefacts.marrow, 0
-    if artefacts.skin_mm > 0:
-        signal[shown & (depth < artefacts.skin_mm)] = 0.3
+NO_ARTEFACTS = Artefacts()
+
+
+def pressed(mask: Mask, spacing_mm: tuple[float, float, float], deep_mm: float) -> Mask:
+    """The mask flattened from the front over the middle third of its height, as below a sand bag; no column is lost."""
+    flat, deep = mask.copy(), deep_mm / spacing_mm[1]
+    rows = np.flatnonzero(mask.any((1, 2)))
+    middle = slice(int(rows[0] + len(rows) / 3), int(rows[0] + 2 * len(rows) / 3))
+    part = mask[middle]
+    order = np.cumsum(part, 1)
+    flat[middle] = part & ((order > deep) | (order[:, -1:] <= 3 * deep))
+    return flat
+
+
+def tissue_signal(labels: Labels, affine: Matrix, artefacts: Artefacts, rng: np.random.Generator) -> Signal:
+    """Signal of a patient's voxels (see compartments.py) before the scanner adds its own; affine: voxel -> mm."""
+    signal = mr_intensities(labels, artefacts.weighting, affine, rng)
+    if artefacts.skin < 1:
+        signal[labels == Label.SKIN] *= np.float32(artefacts.skin)
     if artefacts.chemical_shift:
-        fat = np.where(_is_fat(depth), signal, 0)
+        fat = np.where((labels == Label.FAT) | (labels == Label.MARROW), signal, 0)
         signal += np.roll(fat, artefacts.chemical_shift, AXES[artefacts.frequency]) - fat
     return signal
-
-
-def water_and_fat(mask: Mask, spacing_mm: tuple[float, float, float]) -> tuple[Signal, Signal]:
-    """Signal of the water and of the fat of a body: marrow, and what lies below the skin. Source: Dixon 1984."""
-    depth = _depth_mm(mask, spacing_mm)
-    bone, cortex = _bones(depth, spacing_mm)
-    fat = (_is_fat(depth) | bone) & ~cortex
-    return (mask & ~fat & ~cortex).astype(np.float32), fat.astype(np.float32)
 
 
 def scanned(
@@ -116,39 +116,6 @@ def scanned(
     if artefacts.wrap_mm > 0:
         shown, cut[axis] = _folded(shown, axis, artefacts.wrap_mm / spacing_mm[2 - axis])
     return _interfered(shown, artefacts, rng).astype(np.float32), (cut[0], cut[1], cut[2])
-
-
-def _pressed(mask: Mask, deep: float) -> Mask:
-    """The mask flattened from the front over the middle third of its height; no column is lost."""
-    pressed = mask.copy()
-    rows = np.flatnonzero(mask.any((1, 2)))
-    middle = slice(int(rows[0] + len(rows) / 3), int(rows[0] + 2 * len(rows) / 3))
-    part = mask[middle]
-    order = np.cumsum(part, 1)
-    pressed[middle] = part & ((order > deep) | (order[:, -1:] <= 3 * deep))
-    return pressed
-
-
-def _depth_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> Signal:
-    """(z, y, x) distance from the skin, 0 outside."""
-    depth = np.zeros(mask.shape, np.float32)
-    box = ndimage.find_objects(mask.view(np.uint8))[0]
-    inside = np.pad(mask[box], 1)
-    distance = ndimage.distance_transform_edt(inside, sampling=spacing_mm[::-1])
-    depth[box] = distance[1:-1, 1:-1, 1:-1]
-    return depth
-
-
-def _bones(depth: Signal, spacing_mm: tuple[float, float, float]) -> tuple[Mask, Mask]:
-    """(bone, its cortex): the core of each limb."""
-    width = [2 * round(LIMB_MM / s) + 1 for s in spacing_mm[::-1]]
-    begins = np.maximum(BONE * ndimage.maximum_filter(depth, width), BONE_MM)
-    bone = depth > begins
-    return bone, bone & (depth < begins + CORTEX_MM)
-
-
-def _is_fat(depth: Signal) -> Mask:
-    return np.asarray((depth >= FAT_MM[0]) & (depth < FAT_MM[1]))
 
 
 def _coil(tissue: Mask, spacing_mm: tuple[float, float, float], ratio: float, rng: np.random.Generator) -> Signal:

@@ -16,7 +16,7 @@ from synth.body.legs import LegPose
 from synth.body.pose import BodyPose
 from synth.body.shape import AdultShape
 from synth.body.surface import surface_of
-from synth.compartments import Insides, label_voxels
+from synth.compartments import Insides, Label, label_voxels
 from synth.couches import ROOM_MM, CouchKind
 from synth.domain.anatomy import anatomy_named
 from synth.domain.projection import Volume
@@ -25,6 +25,8 @@ from synth.hand.pose import HandPose
 from synth.hand.shape import HandShape
 from synth.held_out import change, held_out_of, sample_changes
 from synth.mesh import Posed
+from synth.mr_artefacts import pressed
+from synth.mr_scans import ArtefactRange, usual_artefacts
 from synth.patient import Move, Patient, lay_body, lay_hand
 from synth.people import Person, check_female, sample_adult, sample_hand, sex_of
 from synth.posing import Drawn, Record, bend_body, flatten_body, pose_body, pose_hand
@@ -34,8 +36,8 @@ from synth.template import Template
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
 
 TAG = 7_401  # third word of every phantom seed, so that no phantom repeats a rendering
-SUBJECT, CASE, SCAN, SEX, CHANGES, BONES, FIELD, PLACE, SPACING, EXPORT = range(
-    10
+SUBJECT, CASE, SCAN, SEX, CHANGES, BONES, FIELD, PLACE, SPACING, EXPORT, ARTEFACTS = range(
+    11
 )  # fourth word: what the stream draws
 
 
@@ -50,9 +52,10 @@ class PhantomRecipe:
     shifts: structured ones, see shifts.py; two have their switches here: couch, and
     deformation_mm: root mean square of a smooth displacement with waves of wavelength_mm; 0: none
     spacing_mm: (x, y, z) voxel; coarser: up to how many times larger it is drawn, in plane and from slice to slice
-    blur_voxels: partial volume; noise: deviation in HU (CT) or of tissue = 420 (MR)
+    blur_voxels: partial volume; noise: deviation in HU (CT) or of muscle = 420 (MR)
     modality: "ct" (slices along z) or "mr" (along y); couch: what a CT patient lies on, see couches.py, "any" draws it
-    insides: what is inside a CT patient, see compartments.py; None: one value throughout
+    insides: what is inside a patient, see compartments.py; None: one tissue throughout
+    artefacts: what is wrong with an MR scan, see mr_scans.py
     acquisition: how cases are exported
     """
 
@@ -75,6 +78,7 @@ class PhantomRecipe:
     noise: float = 25.0
     couch: CouchKind = "none"
     insides: Insides | None = None
+    artefacts: ArtefactRange = ArtefactRange()
     acquisition: Acquisition = Acquisition()
 
     def __post_init__(self) -> None:
@@ -149,17 +153,21 @@ def scan(recipe: PhantomRecipe, template: Template, patient: Patient, seed: int,
     spacing = _spacing(recipe, np.random.default_rng([seed, index, TAG, SPACING]))
     margin = (20.0, 10.0 if recipe.couch == "none" else ROOM_MM, 10.0 + 2 * spacing[2])
     mask, affine = voxelise(patient.vertices, template.triangles, spacing, margin)
-    if recipe.modality == "ct":
+    if recipe.modality == "mr":
+        artefacts, louder = recipe.artefacts.sample(np.random.default_rng([seed, index, TAG, ARTEFACTS]))
+        mask = pressed(mask, spacing, artefacts.pressed_mm)
+    labels = None
+    if recipe.insides is not None:
+        labels = label_voxels(mask, affine, patient.joints, patient.bones, recipe.insides, rng)
+    if recipe.modality == "mr":
+        tissue = mask * np.uint8(Label.MUSCLE) if labels is None else labels
+        volume = mr_volume(tissue, affine, louder * recipe.noise, recipe.blur_voxels, rng, artefacts)
+    else:
         head = None
         if recipe.couch != "none":
             skin = patient.vertices[surface_of(template, "head").index]
             head = np.stack([skin.min(0), skin.max(0)])
-        labels = None
-        if recipe.insides is not None:
-            labels = label_voxels(mask, affine, patient.joints, patient.bones, recipe.insides, rng)
         volume = ct_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng, recipe.couch, head, labels)
-    else:
-        volume = mr_volume(mask, affine, recipe.noise, recipe.blur_voxels, rng)
     return volume if patient.cut is None else _ended(volume, *patient.cut)
 
 
@@ -215,6 +223,8 @@ def hand_phantoms() -> PhantomRecipe:
                 flexion=(0.0, 20.0), palmar=(5.0, 40.0), rotation=(-18.0, 18.0), wide=0.1,
             ),
         ),
+        insides=Insides(skin_mm=(0.8, 1.6)),
+        artefacts=usual_artefacts(),
     )  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from scipy import ndimage
 from synth.couches import AIR_HU, CouchKind, furnish
 from synth.domain.patch import Matrix, apply_affine, invert_affine
 from synth.domain.projection import Volume
-from synth.intensities import add_shading, add_streaks, hounsfield
-from synth.mr_artefacts import Artefacts, scanned, tissue_signal, water_and_fat
+from synth.intensities import add_shading, add_streaks, hounsfield, mr_intensities
+from synth.mr_artefacts import NO_ARTEFACTS, Artefacts, scanned, tissue_signal
 
 TISSUE_HU = 40.0
-MR_TISSUE = 420.0
+MR_MUSCLE = 420.0
 JITTER = 1.1e-4  # columns are shifted by this share of a voxel, so that none passes exactly through an edge
 
 
@@ -143,41 +143,38 @@ def ct_volume(
 
 
 def mr_volume(
-    mask: NDArray[np.bool_],
+    labels: NDArray[np.uint8],
     affine: Matrix,
     noise: float,
     blur: float,
     rng: np.random.Generator,
-    artefacts: Artefacts | None = None,
+    artefacts: Artefacts = NO_ARTEFACTS,
 ) -> Volume:
-    """An MR-like int16 volume: bright tissue under a mild bias field, dark air, Rician noise of deviation `noise`.
+    """An MR-like int16 volume: muscle of 420 under a mild bias field, dark air, Rician noise of deviation `noise`.
 
-    artefacts: what else is wrong with it; wrap-around makes the field of view smaller than the mask.
+    labels (z, y, x): what its voxels are made of, see compartments.py, already pressed where a sand bag lies
+    artefacts: what is wrong with it; wrap-around makes the field of view smaller than the labels
     """
-    z, y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in mask.shape)
+    z, y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in labels.shape)
     tilt = rng.normal(0, 0.12, 3)
     bias = np.exp(tilt[0] * z[:, None, None] + tilt[1] * y[:, None] + tilt[2] * x)
-    if artefacts is None:
-        return _measured(MR_TISSUE * bias * _soften(mask, blur), affine, noise, rng)
-    spacing = tuple(float(s) for s in np.diag(affine[:, :3]))
-    assert len(spacing) == 3
-    signal = bias * _soften(tissue_signal(mask, spacing, artefacts), blur)
-    shown, cut = scanned(signal, spacing, artefacts, rng)
+    signal = np.asarray(bias * _soften(tissue_signal(labels, affine, artefacts, rng), blur), np.float32)
+    x_mm, y_mm, z_mm = (float(mm) for mm in np.diag(affine[:, :3]))
+    shown, cut = scanned(signal, (x_mm, y_mm, z_mm), artefacts, rng)
     moved = affine.copy()
     moved[:, 3] += affine[:, :3] @ np.array(cut[::-1], np.float64)
-    return _measured(MR_TISSUE * shown, moved, noise, rng)
+    return _measured(MR_MUSCLE * shown, moved, noise, rng)
 
 
 def dixon_volumes(
-    mask: NDArray[np.bool_], affine: Matrix, noise: float, blur: float, rng: np.random.Generator
+    labels: NDArray[np.uint8], affine: Matrix, noise: float, blur: float, rng: np.random.Generator
 ) -> tuple[Volume, Volume]:
-    """(water, fat) of one scan, as mr_volume."""
-    spacing = tuple(float(s) for s in np.diag(affine[:, :3]))
-    assert len(spacing) == 3
-    water, fat = (
-        _measured(MR_TISSUE * _soften(part, blur), affine, noise, rng) for part in water_and_fat(mask, spacing)
+    """(water, fat) of one scan, as mr_volume. Source: Dixon 1984."""
+    water, fat = mr_intensities(labels, "water", affine, rng), mr_intensities(labels, "fat", affine, rng)
+    return (
+        _measured(MR_MUSCLE * _soften(water, blur), affine, noise, rng),
+        _measured(MR_MUSCLE * _soften(fat, blur), affine, noise, rng),
     )
-    return water, fat
 
 
 def _measured(signal: NDArray[np.float32], affine: Matrix, noise: float, rng: np.random.Generator) -> Volume:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from synth.compartments import Label
 from synth.domain.anatomy import HAND
 from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.projection import Volume
@@ -149,7 +150,7 @@ def draw_pose(rng: np.random.Generator) -> HandPose:
 def scan_hand(hand: ForeignHand, spacing_mm: tuple[float, float, float], rng: np.random.Generator) -> Volume:
     """An MR volume of a hand."""
     mask, affine = voxelise(hand.vertices, hand.triangles, spacing_mm, 12.0)
-    return mr_volume(mask, affine, 20.0, 0.6, rng)
+    return mr_volume(mask * np.uint8(Label.MUSCLE), affine, 20.0, 0.6, rng)
 
 
 def main(argv: Sequence[str]) -> None:

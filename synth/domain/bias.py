@@ -49,6 +49,7 @@ class Field:
 
     full: (Z', Y', X') float32 signal above air that tissue has, or would have, in each block of `steps` voxels
     air, noise: mean and deviation of a voxel of air; weakest, strongest: `full` at the ends of the tissue (5 %, 95 %)
+    ghost: the most signal that a ghost has on air; 0 where there is none
     """
 
     full: Array
@@ -57,6 +58,7 @@ class Field:
     noise: float
     weakest: float
     strongest: float
+    ghost: float
 
 
 def find_field(volume: Volume) -> Field:
@@ -80,7 +82,8 @@ def find_field(volume: Volume) -> Field:
             break
         body = grown
     weakest, strongest = (float(v) for v in np.quantile(full[body], [0.05, 0.95]))
-    return Field(full=full, steps=blocks.steps, air=air, noise=noise, weakest=weakest, strongest=strongest)
+    ghost = float(ghosts[~body].max(initial=0)) * STRONG / SURE
+    return Field(full=full, steps=blocks.steps, air=air, noise=noise, weakest=weakest, strongest=strongest, ghost=ghost)
 
 
 def block_sums(part: NDArray[np.generic], steps: tuple[int, int]) -> NDArray[np.float32]:

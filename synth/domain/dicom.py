@@ -41,6 +41,7 @@ class Series:
     pixel_mm: (x, y) of a 2D image, None where unknown
     scale: slope and intercept of its first frame, which SimpleITK (2.5.7) applies to every frame of a file
     lies: how the patient lay, "" where the header does not say; up: the side that faced up
+    modality: see dicom_header.modality
     """
 
     files: tuple[Path, ...]
@@ -51,6 +52,7 @@ class Series:
     up: Up | None
     num_voxels: int
     notes: tuple[str, ...]
+    modality: str
 
 
 def read_series(path: Path, wanted: str | None = None) -> Series:
@@ -173,6 +175,7 @@ def _series(items: Sequence[tuple[Path, Dataset]]) -> Series:
         up=up,
         num_voxels=whole(first, "Rows") * whole(first, "Columns") * (len(items) if frames == 1 else frames),
         notes=notes,
+        modality=modality(first),
     )
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from synth.domain.bias import Array, Field, Mask, block_sums, find_field
-from synth.domain.projection import Volume, is_ct
+from synth.domain.projection import CT_AIR_HU, Volume, goes_below, is_ct
 
 LEVEL = 40.0  # percent, the threshold: well above ghosts and noise, near enough to the half that marks an edge
 STEADY = 5.0  # deviations of a voxel of air that lie below it
 SMOOTHER = (0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5)  # voxels over which noise is averaged
 TAIL = 3.0  # deviations of a Gaussian that are summed
+SURE_AIR_HU, NEGATIVE = -900.0, -100.0  # a CT shows air below the one, MR without a header nothing below the other
 CHUNK = 16  # slices that are smoothed at a time
 LOOSE = 0.2  # pieces smaller than this share of the largest are no second hand, and are dropped
 FOLDED = 0.7  # opposite faces of a volume that are so alike (Dice) show one cut through tissue, twice
@@ -28,9 +29,10 @@ UNEVEN, NOISY = 12.0, 3.0  # strongest to weakest tissue, weakest tissue to nois
 
 def ready_to_cut(volume: Volume, threshold: float | None) -> tuple[Volume, float | None]:
     """(the volume that is cut, its threshold; None: as for a CT); an MR is evened out where no threshold is given."""
+    told = replace(volume, notes=volume.notes + _kind_notes(volume, threshold is None))
     if threshold is not None or is_ct(volume):
-        return volume, threshold
-    return even_signal(volume)
+        return told, threshold
+    return even_signal(told)
 
 
 def even_signal(volume: Volume) -> tuple[Volume, float]:
@@ -62,7 +64,7 @@ def add_dixon(water: Volume, fat: Volume) -> Volume:
     if not same or not np.allclose(water.index_to_patient, fat.index_to_patient, atol=1e-3):
         raise ValueError("water and fat differ in size or place; give the two series of one scan")
     total = np.add(water.voxels, fat.voxels, dtype=np.float32)
-    return Volume(voxels=total, index_to_patient=water.index_to_patient, notes=water.notes)
+    return replace(water, voxels=total)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +160,22 @@ def _folds(evened: NDArray[np.uint8], spacing_mm: tuple[float, float, float]) ->
     return tuple(notes)
 
 
+def _kind_notes(volume: Volume, chosen: bool) -> tuple[str, ...]:
+    """What to know where values and header do not say alike whether it is a CT; chosen: whether the threshold is."""
+    if volume.modality:
+        odd = chosen and volume.modality == "CT" and not goes_below(volume, CT_AIR_HU)
+        return ("a CT without the values of air, stored with an offset? (--threshold)",) if odd else ()
+    if goes_below(volume, CT_AIR_HU):
+        return () if goes_below(volume, SURE_AIR_HU) else ("taken for a CT, with no value of air: is it?",)
+    return ("taken for MR, with values far below 0: is it?",) if goes_below(volume, NEGATIVE) else ()
+
+
 def _notes(field: Field) -> tuple[str, ...]:
     notes = []
     if field.strongest > UNEVEN * field.weakest:
         notes.append(f"tissue differs in signal 1:{field.strongest / field.weakest:.0f}: look at where it is weak")
     if 0 < field.weakest < NOISY * field.noise:
         notes.append(f"the weakest tissue has {field.weakest / field.noise:.1f} times the noise: look at its outline")
+    if field.ghost > field.weakest:
+        notes.append("a ghost is as strong as the weakest tissue: is all of the outline the patient's?")
     return tuple(notes)

@@ -32,11 +32,13 @@ class Volume:
     voxels: (z, y, x) any real dtype
     index_to_patient: (3, 4) voxel index (x, y, z; centres at whole numbers) -> patient mm (LPS); diagonal and positive
     notes: what was assumed or mended in reading it
+    modality: "CT" or "MR" as a DICOM header says; "" where none does
     """
 
     voxels: NDArray[np.generic]
     index_to_patient: Matrix
     notes: tuple[str, ...] = ()
+    modality: str = ""
 
     def __post_init__(self) -> None:
         linear = self.index_to_patient[:, :3]
@@ -105,13 +107,18 @@ def otsu(values: NDArray[np.generic], bins: int = 512) -> float:
 
 
 def air_threshold(volume: Volume) -> float:
-    """The intensity that divides air from tissue: -400 HU where the volume is CT, else Otsu's."""
-    return CT_THRESHOLD_HU if is_ct(volume) else otsu(volume.voxels)
+    """The intensity that divides air from tissue: -400 HU where the volume holds HU, else Otsu's."""
+    return CT_THRESHOLD_HU if is_ct(volume) and goes_below(volume, CT_AIR_HU) else otsu(volume.voxels)
 
 
 def is_ct(volume: Volume) -> bool:
-    """Whether its values are HU: only they go so far below zero."""
-    return any(float(part.min()) < CT_AIR_HU for part in volume.voxels)  # the first slice of a CT tells
+    """Whether it is a CT, as its header says; where it says nothing, whether its values are HU."""
+    return volume.modality == "CT" if volume.modality else goes_below(volume, CT_AIR_HU)
+
+
+def goes_below(volume: Volume, value: float) -> bool:
+    """Whether any of its values lies below `value`."""
+    return any(float(part.min()) < value for part in volume.voxels)  # the first slice of a CT tells
 
 
 def project(

@@ -134,7 +134,7 @@ def _scan(answer: dict[str, Any], values: NDArray[np.generic]) -> Image | Volume
         return Cloud(points=np.asarray(values, np.float32), notes=notes)
     affine = np.array(answer["affine"])
     if answer["kind"] == "volume":
-        return Volume(voxels=values, index_to_patient=affine, notes=notes)
+        return Volume(voxels=values, index_to_patient=affine, notes=notes, modality=answer["modality"])
     spacing = answer["spacing_mm"]
     return Image(
         pixels=np.asarray(values, np.float32),
@@ -180,7 +180,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     values = _values(scan)
     answer: dict[str, Any] = {"dtype": values.dtype.str, "shape": values.shape, "notes": scan.notes}
     if isinstance(scan, Volume):
-        answer |= {"kind": "volume", "affine": scan.index_to_patient.tolist()}
+        answer |= {"kind": "volume", "affine": scan.index_to_patient.tolist(), "modality": scan.modality}
     elif isinstance(scan, Cloud):
         answer |= {"kind": "cloud"}
     else:

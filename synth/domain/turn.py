@@ -1,5 +1,6 @@
 """A volume turned by right angles, so that a hand that lay in any way shows its back, fingers up."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -37,4 +38,4 @@ def turned(volume: Volume, turn: NDArray[np.float64]) -> tuple[Volume, Matrix]:
     voxels = voxels[tuple(slice(None, None, int(signs[k])) for k in (2, 1, 0))]
     affine = np.column_stack([np.diag(np.array(volume.spacing_mm)[axes]), origin])
     back = np.column_stack([turn.T, np.zeros(3)])
-    return Volume(voxels=voxels, index_to_patient=affine, notes=volume.notes), back
+    return replace(volume, voxels=voxels, index_to_patient=affine), back

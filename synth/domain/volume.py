@@ -5,6 +5,7 @@ It still runs C++ on foreign bytes; reader.py does that in a process of its own,
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from synth.domain.cases import SUFFIXES, is_dicom, suffix_of
 from synth.domain.dicom import Series, read_series
 from synth.domain.headers import FLAT, check_bytes, check_header
+from synth.domain.mr import add_dixon
 from synth.domain.patch import Matrix
 from synth.domain.posture import Up, lying_notes
 from synth.domain.projection import Volume
@@ -37,6 +39,7 @@ def read(
     """The image or volume in a file, or of the DICOM series in a folder.
 
     spacing_mm: size of a pixel of a 2D image whose file does not tell it; series: which one, see dicom.read_series
+      (with + between two: the water and the fat of one MR scan, added)
     up: the side of the patient that faced up, away from the couch; None takes it from a DICOM header
     Raises: ValueError for anything that is not one complete greyscale image or volume.
     """
@@ -44,7 +47,9 @@ def read(
         raise ValueError(f"image {path} does not exist, or is a link to nothing")
     suffix = "" if path.is_dir() else suffix_of(path)
     if path.is_dir() or (not suffix and is_dicom(path)):
-        return _read_dicom(read_series(path, series), path, spacing_mm, up, max_voxels)
+        wanted = [None] if series is None else series.split("+")
+        scans = [_read_dicom(read_series(path, one), path, spacing_mm, up, max_voxels) for one in wanted]
+        return scans[0] if len(scans) == 1 else _added(scans, path)
     if not suffix or not path.is_file():
         allowed = " ".join(SUFFIXES)
         raise ValueError(
@@ -168,7 +173,18 @@ def _flat(image: sitk.Image, spacing_mm: float | None, notes: tuple[str, ...], *
     return Image(pixels=pixels, spacing_mm=spacing, to_viewer=to_viewer, notes=notes)
 
 
-def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int) -> Volume:
+def _added(scans: Sequence[Image | Volume], path: Path) -> Volume:
+    """Water and fat of one MR scan as one volume."""
+    volumes = [scan for scan in scans if isinstance(scan, Volume) and scan.modality == "MR"]
+    if len(volumes) != 2 or len(scans) != 2:
+        raise ValueError(f"DICOM series {path} are not two MR volumes; --series 1+2 adds water and fat of one scan")
+    try:
+        return add_dixon(*volumes)
+    except ValueError as error:
+        raise ValueError(f"DICOM series {path}: {error}") from error
+
+
+def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int, modality: str = "") -> Volume:
     """A volume in LPS: its axes permuted, and where they are oblique or sheared, resampled."""
     _check_spacing(np.array(image.GetSpacing()), image.GetSize())
     direction = np.array(image.GetDirection()).reshape(3, 3)
@@ -180,7 +196,7 @@ def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int) -> Volum
     if np.abs(direction - np.eye(3)).max() > OBLIQUE:
         image = _straighten(image, max_voxels)
     affine: Matrix = np.column_stack([np.diag(image.GetSpacing()), image.GetOrigin()])
-    return Volume(voxels=_pixels(image), index_to_patient=affine, notes=notes)
+    return Volume(voxels=_pixels(image), index_to_patient=affine, notes=notes, modality=modality)
 
 
 def _straighten(image: sitk.Image, max_voxels: int) -> sitk.Image:
@@ -207,7 +223,8 @@ def _read_dicom(series: Series, path: Path, spacing_mm: float | None, up: Up | N
         if series.stack is None:
             return _radiograph(series, spacing_mm)
         image = _stacked(series, series.stack)
-        return _volume(image, series.notes + lying_notes(series.lies, series.up, up), max_voxels)
+        known = series.modality if series.modality in ("CT", "MR") else ""
+        return _volume(image, series.notes + lying_notes(series.lies, series.up, up), max_voxels, known)
     except RuntimeError as error:
         _check_memory(error)
         raise ValueError(f"DICOM series {path} cannot be read: its pixels are missing or damaged") from error

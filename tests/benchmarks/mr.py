@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+from synth.compartments import Insides, label_voxels
 from synth.domain.anatomy import anatomy_named
 from synth.domain.mr import even_signal
 from synth.domain.patch import Crop, Matrix, apply_affine, invert_affine, silhouette_box
 from synth.domain.projection import Projection, Volume, project
-from synth.mr_artefacts import Artefacts, tissue_signal
+from synth.mr_artefacts import Artefacts, pressed
+from synth.patient import Patient
 from synth.phantom import body_phantoms, hand_phantoms, make_patient
 from synth.template import load_template
 from synth.voxels import mr_volume, voxelise
@@ -31,7 +33,7 @@ from tests.benchmarks.surroundings import surroundings
 
 Mask = NDArray[np.bool_]
 WAYS = ("before", "after")
-NOISE, LOUD = 25.0, 70.0  # of tissue = 420: a ratio of 17 and of 6
+NOISE, LOUD = 25.0, 70.0  # of muscle = 420: a ratio of 17 and of 6
 MARGIN_MM = (40.0, 25.0, 30.0)  # fields of view of hands leave some room
 ARTEFACTS: dict[str, tuple[Artefacts, float]] = {
     "clean": (Artefacts(), NOISE),
@@ -44,8 +46,8 @@ ARTEFACTS: dict[str, tuple[Artefacts, float]] = {
     "wrap along x": (Artefacts(wrap_mm=10.0), NOISE),
     "wrap along z": (Artefacts(wrap_mm=15.0, phase="z"), NOISE),
     "sand bag": (Artefacts(pressed_mm=4.0), NOISE),
-    "dark bone": (Artefacts(marrow=0.0), NOISE),
-    "dark skin": (Artefacts(skin_mm=1.0, marrow=1.0), NOISE),
+    "fat suppressed": (Artefacts(weighting="water"), NOISE),
+    "dark skin": (Artefacts(skin=0.4), NOISE),
     "zipper": (Artefacts(zipper=0.5), NOISE),
     "spike": (Artefacts(spike=0.15), NOISE),
     "slice gain": (Artefacts(slice_gain=0.25), NOISE),
@@ -56,8 +58,8 @@ ARTEFACTS: dict[str, tuple[Artefacts, float]] = {
     "coil 1:8, ghost 15 % along z": (Artefacts(coil=8.0, ghost=0.15, phase="z"), NOISE),
     "all": (
         Artefacts(
-            skin_mm=0.8, marrow=0.0, pressed_mm=3.0, chemical_shift=1, coil=5.0, slice_gain=0.1, ghost=0.1, sharp=0.6,
-            zipper=0.2, spike=0.05,
+            skin=0.6, weighting="water", pressed_mm=3.0, chemical_shift=1, coil=5.0, slice_gain=0.1, ghost=0.1,
+            sharp=0.6, zipper=0.2, spike=0.05,
         ),
         50.0,
     ),
@@ -66,12 +68,17 @@ ARTEFACTS: dict[str, tuple[Artefacts, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A virtual patient: its voxels (z, y, x) and their place, its landmarks (K, 3) in mm, the patch's size."""
+    """A virtual patient, its voxels (z, y, x) and their place, what it is filled with, the patch's size."""
 
+    patient: Patient
     mask: Mask
     affine: Matrix
-    landmarks: NDArray[np.float64]
+    insides: Insides
     size: tuple[int, int]
+
+    def labels(self, mask: Mask, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """(z, y, x) what the voxels of its mask are made of, which a sand bag may have pressed."""
+        return label_voxels(mask, self.affine, self.patient.joints, self.patient.bones, self.insides, rng)
 
 
 def subject(name: str, seed: int, index: int) -> Subject:
@@ -82,7 +89,8 @@ def subject(name: str, seed: int, index: int) -> Subject:
         recipe = replace(body_phantoms(), spacing_mm=(2.0, 2.0, 5.0))
     patient = make_patient(recipe, template, seed, index)
     mask, affine = voxelise(patient.vertices, template.triangles, recipe.spacing_mm, MARGIN_MM)
-    return Subject(mask=mask, affine=affine, landmarks=patient.landmarks, size=anatomy.size)
+    assert recipe.insides is not None
+    return Subject(patient=patient, mask=mask, affine=affine, insides=recipe.insides, size=anatomy.size)
 
 
 def compare(found: Projection, truth: Projection, who: Subject) -> dict[str, float]:
@@ -91,7 +99,7 @@ def compare(found: Projection, truth: Projection, who: Subject) -> dict[str, flo
     patch_px = float(Crop().window(silhouette_box(other), who.size)[0, 0])  # source px per patch px
     edges = _edges(own), _edges(other)
     apart = [ndimage.distance_transform_edt(~edge)[beside] / patch_px for edge, beside in (edges, edges[::-1])]
-    points = apply_affine(invert_affine(truth.to_patient), who.landmarks)[:, :2]
+    points = apply_affine(invert_affine(truth.to_patient), who.patient.landmarks)[:, :2]
     inside = ((points >= 0) & (points < other.shape[::-1])).all(1)
     rows, cols = points[inside].astype(int).T[::-1]
     tips = ndimage.distance_transform_edt(~own)[rows, cols] / patch_px
@@ -116,9 +124,8 @@ def _edges(mask: Mask) -> Mask:
     return np.asarray(mask & ~ndimage.binary_erosion(mask))
 
 
-def truth_of(who: Subject, artefacts: Artefacts, volume: Volume) -> Projection:
-    """The projection of the part of a subject's mask that a scan shows, as a sand bag has pressed it."""
-    mask = tissue_signal(who.mask, volume.spacing_mm, Artefacts(pressed_mm=artefacts.pressed_mm)) > 0
+def truth_of(who: Subject, mask: Mask, volume: Volume) -> Projection:
+    """The projection of the part of a subject's mask that a scan shows."""
     low = np.rint((volume.index_to_patient[:, 3] - who.affine[:, 3]) / np.diag(who.affine)).astype(int)
     end = low + volume.voxels.shape[::-1]
     part = mask[low[2] : end[2], low[1] : end[1], low[0] : end[0]]
@@ -139,8 +146,11 @@ def case(
     pictures = []
     for name in chosen:
         artefacts, noise = ARTEFACTS[name]
-        volume = mr_volume(who.mask, who.affine, noise, 0.6, np.random.default_rng([seed, index, 9]), artefacts)
-        truth = truth_of(who, artefacts, volume)
+        rng = np.random.default_rng([seed, index, 9])
+        x, y, z = (float(mm) for mm in np.diag(who.affine))
+        mask = pressed(who.mask, (x, y, z), artefacts.pressed_mm)
+        volume = mr_volume(who.labels(mask, rng), who.affine, noise, 0.6, rng, artefacts)
+        truth = truth_of(who, mask, volume)
         rows[name] = {}
         for way, view in (("before", project), ("after", after)):
             start = time.process_time()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from synth.mr_artefacts import AXES, Artefacts, scanned, tissue_signal, water_and_fat
+from synth.compartments import Label
+from synth.intensities import mr_intensities
+from synth.mr_artefacts import AXES, NO_ARTEFACTS, Artefacts, pressed, scanned, tissue_signal
 from synth.voxels import dixon_volumes, mr_volume
 
 SPACING = (1.0, 1.0, 1.0)
@@ -17,6 +19,14 @@ def rod():
     return mask
 
 
+def limb():
+    """Labels of the rod: skin, fat two voxels thick, muscle, and marrow within cortex."""
+    labels = np.zeros((60, 50, 96), np.uint8)
+    for inset, label in ((0, Label.SKIN), (1, Label.FAT), (3, Label.MUSCLE), (8, Label.CORTEX), (9, Label.MARROW)):
+        labels[10 + inset : 50 - inset, 13 + inset : 37 - inset, 36 + inset : 60 - inset] = label
+    return labels
+
+
 def rng():
     return np.random.default_rng([3, 1])
 
@@ -26,7 +36,8 @@ def shown(artefacts, mask=None):
 
 
 def test_without_artefacts_signal_is_the_mask():
-    np.testing.assert_array_equal(tissue_signal(rod(), SPACING, Artefacts()), rod())
+    signal = tissue_signal(limb(), AFFINE, NO_ARTEFACTS, rng())
+    np.testing.assert_array_equal(signal, mr_intensities(limb(), "t1", AFFINE, rng()))
     np.testing.assert_array_equal(shown(Artefacts()), rod())
 
 
@@ -58,36 +69,36 @@ def test_wrap_around_shows_at_the_far_end_what_lies_before_the_field_of_view(pha
 
 
 def test_a_scan_with_wrap_around_keeps_its_place():
-    volume = mr_volume(rod(), AFFINE, 1.0, 0.1, rng(), Artefacts(wrap_mm=4.0, phase="z"))
+    volume = mr_volume(limb(), AFFINE, 1.0, 0.1, rng(), Artefacts(wrap_mm=4.0, phase="z"))
     assert volume.index_to_patient[:, 3] == pytest.approx([5, 6, 7 + 14])
     assert (volume.voxels[:34] > 100).any(0).sum() == 24 * 24
 
 
 def test_a_sand_bag_flattens_and_takes_no_column():
-    signal = tissue_signal(rod(), SPACING, Artefacts(pressed_mm=5.0))
-    assert (signal.sum(1) > 0).sum() == 40 * 24
-    assert signal[30].sum() == 24 * 19 and signal[12].sum() == 24 * 24
+    flat = pressed(rod(), SPACING, 5.0)
+    assert flat.any(1).sum() == 40 * 24
+    assert flat[30].sum() == 24 * 19 and flat[12].sum() == 24 * 24
 
 
-@pytest.mark.parametrize("marrow", [0.0, 1.0])
-def test_bone_is_dark_inside_the_limb_alone(marrow):
-    signal = tissue_signal(rod(), SPACING, Artefacts(marrow=marrow))
-    dark = rod() & (signal == 0)
-    assert dark[20:40].any((1, 2)).all() and not dark[:, 13:15].any() and not dark[:, :, 36:38].any()
-    assert (signal[30, 25, 48] == 1) == (marrow == 1)
+def test_fat_and_marrow_are_dark_where_fat_is_suppressed_and_muscle_stays():
+    plain, suppressed = (tissue_signal(limb(), AFFINE, Artefacts(weighting=w), rng()) for w in ("t1", "water"))
+    muscle, fat = limb() == Label.MUSCLE, (limb() == Label.FAT) | (limb() == Label.MARROW)
+    np.testing.assert_array_equal(suppressed[muscle], plain[muscle])
+    assert (suppressed[fat] < 0.2 * plain[fat]).all()
 
 
-def test_dark_skin_is_as_thick_as_asked():
-    signal = tissue_signal(rod(), SPACING, Artefacts(skin_mm=2.5))
-    assert signal[30, 13:17, 48] == pytest.approx([0.3, 0.3, 1, 1])
+def test_dark_skin_keeps_its_share_and_all_else_its_signal():
+    plain, dark = (tissue_signal(limb(), AFFINE, Artefacts(skin=share), rng()) for share in (1.0, 0.3))
+    skin = limb() == Label.SKIN
+    np.testing.assert_allclose(dark[skin], 0.3 * plain[skin], rtol=1e-6)
+    np.testing.assert_array_equal(dark[~skin], plain[~skin])
 
 
 def test_chemical_shift_moves_fat_along_frequency_alone():
-    moved = tissue_signal(rod(), SPACING, Artefacts(chemical_shift=1))
-    assert moved.sum() == pytest.approx(rod().sum())
-    assert [moved[z, 25, 48] for z in (9, 10, 11, 13, 14)] == [0, 0, 1, 2, 1]  # fat is three voxels thick
-    assert [moved[z, 25, 48] for z in (46, 47, 48, 50, 51)] == [1, 0, 1, 1, 0]
-    assert np.array_equal(moved[30, :, 48] > 0, rod()[30, :, 48])
+    plain, moved = (tissue_signal(limb(), AFFINE, Artefacts(chemical_shift=k), rng()) for k in (0, 1))
+    assert moved.sum() == pytest.approx(plain.sum(), rel=1e-5)
+    fat, other = (np.where(part, plain, 0) for part in ((limb() == 2) | (limb() == 6), (limb() != 2) & (limb() != 6)))
+    np.testing.assert_allclose(moved, other + np.roll(fat, 1, 0), atol=1e-6)
 
 
 def test_ringing_overshoots_and_keeps_the_mean():
@@ -114,23 +125,22 @@ def test_a_spike_is_a_wave_over_the_whole_volume():
 
 
 def test_scans_are_seeded():
-    strong = Artefacts(coil=4.0, slice_gain=0.2, ghost=0.1, zipper=0.2, spike=0.1, marrow=0.0)
-    one, again = (mr_volume(rod(), AFFINE, 25.0, 0.6, rng(), strong) for _ in range(2))
+    strong = Artefacts(coil=4.0, slice_gain=0.2, ghost=0.1, zipper=0.2, spike=0.1, skin=0.5)
+    one, again = (mr_volume(limb(), AFFINE, 25.0, 0.6, rng(), strong) for _ in range(2))
     np.testing.assert_array_equal(one.voxels, again.voxels)
 
 
-def test_water_and_fat_add_up_to_all_but_cortex():
-    water, fat = water_and_fat(rod(), SPACING)
-    assert not (water * fat).any()
-    missing = rod() & (water + fat == 0)
-    assert 0.02 < missing.sum() / rod().sum() < 0.4
-    assert not (water + fat)[~rod()].any()
-    volumes = dixon_volumes(rod(), AFFINE, 5.0, 0.6, rng())
-    assert all(volume.voxels.max() > 300 for volume in volumes)
+def test_water_and_fat_show_what_the_other_lacks():
+    water, fat = (volume.voxels for volume in dixon_volumes(limb(), AFFINE, 1.0, 0.1, rng()))
+    muscle, fatty = limb() == Label.MUSCLE, limb() == Label.FAT
+    assert (water[muscle] > 4 * fat[muscle]).all() and (fat[fatty] > 4 * water[fatty]).all()
+    assert ((water + fat)[limb() == Label.SKIN] > 250).all()
 
 
 def test_impossible_strengths_are_refused():
     with pytest.raises(ValueError, match="coil"):
         Artefacts(coil=0.5)
+    with pytest.raises(ValueError, match="skin"):
+        Artefacts(skin=1.5)
     with pytest.raises(ValueError, match="strengths"):
         Artefacts(ghost=-0.1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
+from synth.compartments import Label
 from synth.domain.patch import apply_affine
 from synth.domain.projection import project
 from synth.voxels import ct_volume, mr_volume, sample_deformation, voxelise
@@ -94,7 +95,7 @@ def test_silhouette_of_a_noisy_scan_is_that_of_the_body(modality):
     scan = (
         ct_volume(mask, affine, 20.0, 0.6, rng, "plates", HEAD)
         if modality == "ct"
-        else mr_volume(mask, affine, 20.0, 0.6, rng)
+        else mr_volume(mask * np.uint8(Label.MUSCLE), affine, 20.0, 0.6, rng)
     )
     view = project(scan, couch="accumulate" if modality == "ct" else "none")
     truth = mask.any(1)[::-1]

@@ -44,7 +44,8 @@ Never guessed: the side of a hand (`--side`), which of two hands in a picture (c
 DICOM series (`--series`), a patient who does not lie on the back (`--up`). Assumed aloud (printed, and recorded in the
 study's manifest and in `run.json`): that a hand's back faces anterior and its fingers superior (`--back`, `--fingers`);
 how the patient lay, where a file does not say it; the axes of a file without any. Geometry comes from direction
-cosines: an axial, sagittal, coronal or oblique acquisition of a body gives the same silhouette. Spacing of a radiograph
+cosines: an axial, sagittal, coronal or oblique acquisition of a body gives the same silhouette. Water and fat of one MR
+scan, two series, are read as their sum with `--series 1+2`. Spacing of a radiograph
 is `PixelSpacing`, else that of the detector, which sees the patient magnified.
 
 What nobody can notice: a value that was changed where the format has no checksum (voxels of NIfTI, MetaImage, NRRD and
@@ -59,10 +60,10 @@ really told: every line is a file made and read by a test; "read" means that its
 """
 
 
-def read(reader: Reader, path: Path) -> Image | Volume | Cloud:
+def read(reader: Reader, path: Path, series: str | None) -> Image | Volume | Cloud:
     """The one scan that a path means, as the verbs read it."""
     (found,) = name_cases(find_images([path])).values()
-    return reader.read(found)
+    return reader.read(found, series=series)
 
 
 def told(item: Input, reader: Reader, folder: Path) -> tuple[str, Image | Volume | None]:
@@ -71,7 +72,7 @@ def told(item: Input, reader: Reader, folder: Path) -> tuple[str, Image | Volume
         return "image a.nii cannot be read: Permission denied", None  # root may read it
     path = item.make(folder)
     try:
-        scan = read(reader, path)
+        scan = read(reader, path, item.series)
         assert not isinstance(scan, Cloud), "a cloud is not read without its unit"
         seen(scan)
     except ValueError as error:

@@ -156,6 +156,25 @@ def second_series(folder: Path) -> None:
     write_series(folder / "b", voxels()[:9], change=lambda k, made: setattr(made, "SeriesInstanceUID", "1.2.3"))
 
 
+def dixon(fat_mm: float) -> Callable[[Path], Path]:
+    """Writes an MR scan of two series, the body's upper part in the other; `fat_mm` is the spacing of its pixels."""
+
+    def mr(uid: str) -> Change:
+        def change(k: int, made: Dataset) -> None:
+            made.Modality, made.SeriesInstanceUID = "MR", uid
+
+        return change
+
+    def make(folder: Path) -> Path:
+        place, water, fat = {"step": (0, 0, SPACING), "origin": ORIGIN}, voxels() + 1000, voxels() + 1000
+        water[10:], fat[:10] = 0, 0
+        write_series(folder / "case" / "a", water, **place, change=mr("1.2.3"))
+        write_series(folder / "case" / "b", fat, **place, spacing=(fat_mm, fat_mm), change=mr("1.2.4"))
+        return folder / "case"
+
+    return make
+
+
 def disc(more: Callable[[Path], object] = lambda folder: None) -> Callable[[Path], Path]:
     """Writes an export of a disc, its series where PATIENT/STUDY/SERIES are; `more` is done in the series' folder."""
 
@@ -235,6 +254,10 @@ INPUTS = (
     Input(given="DICOM, two slices at one place", make=then(series(), doubled), told="different slices at one position"),
     Input(given="DICOM, tilted gantry", make=tilted, notes="tilted by 10.0 degrees"),
     Input(given="DICOM, several series", make=then(series(), second_series), told="holds 2 series .*choose one with --series N"),
+    Input(given="DICOM MR, water and fat, `--series 1+2`", make=dixon(SPACING), series="1+2"),
+    Input(given="DICOM MR, two scans, `--series 1+2`", make=dixon(3.0), series="1+2", told="differ in size or place"),
+    Input(given="DICOM CT, two series, `--series 1+2`", make=then(series(), second_series), series="1+2",
+          told="are not two MR volumes"),
     Input(given="DICOM, slices of two sizes in a series", make=then(series(), lambda f: write_series(
         f / "b", voxels()[:, :9])), told="mixes slices of 2 sizes"),
     Input(given="DICOM, prone", make=having(PatientPosition="HFP"), told="lies prone: .* give --up posterior"),

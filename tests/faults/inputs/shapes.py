@@ -21,12 +21,14 @@ class Input:
     given: in words; make: writes it into an empty folder, and returns its path
     told: words of the one line that refuses it; "" where it must give the right silhouette
     notes: words that must be noted where it is read
+    series: what --series says; None: it is left out
     """
 
     given: str
     make: Callable[[Path], Path]
     told: str = ""
     notes: str = ""
+    series: str | None = None
 
 
 def voxels() -> NDArray[np.int16]:

@@ -78,6 +78,7 @@ def test_the_study_verb_says_so_and_writes_nothing(
     nowhere = Annotation(case=case, subject="p", points=np.full((5, 3), np.nan))
     write_csv(tmp_path / "landmarks.csv", [nowhere], HAND)
     command = ["hand", "--side", "left", "--images", path, "--landmarks", tmp_path / "landmarks.csv"]
+    command += [] if item.series is None else ["--series", item.series]
     monkeypatch.setattr(sys, "argv", ["study.py", *map(str, command), "--out", str(tmp_path / "out")])
     monkeypatch.setattr(study, "Reader", lambda: contextlib.nullcontext(reader))
     with pytest.raises(SystemExit) as ended:

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
+from synth.compartments import Label
 from synth.domain.anatomy import anatomy_named
 from synth.domain.bias import find_field
 from synth.domain.mr import LEVEL, add_dixon, even_signal
 from synth.domain.patch import Crop
 from synth.domain.projection import Volume, project
 from synth.domain.study import ImportSettings, prepare
-from synth.mr_artefacts import Artefacts
+from synth.mr_artefacts import NO_ARTEFACTS, Artefacts
 from synth.voxels import dixon_volumes, mr_volume
 
 AFFINE = np.column_stack([np.eye(3), [-40.0, 10.0, -70.0]])
@@ -25,8 +27,17 @@ def comb(shape=(170, 60, 150)):
     return mask
 
 
-def scan(artefacts=None, noise=25.0, seed=1, mask=None):
-    return mr_volume(comb() if mask is None else mask, AFFINE, noise, 0.6, np.random.default_rng([seed, 2]), artefacts)
+def filled(mask):
+    """Labels of a mask: skin around muscle, and a bone in each finger."""
+    depth = distance_transform_edt(mask)
+    depth[:85] = np.minimum(depth[:85], 5)
+    layers = (Label.AIR, Label.SKIN, Label.MUSCLE, Label.CORTEX, Label.MARROW)
+    return np.array(layers, np.uint8)[np.digitize(depth, (0.5, 1.5, 5.5, 6.5))]
+
+
+def scan(artefacts=NO_ARTEFACTS, noise=25.0, seed=1, mask=None):
+    labels = filled(comb() if mask is None else mask)
+    return mr_volume(labels, AFFINE, noise, 0.6, np.random.default_rng([seed, 2]), artefacts)
 
 
 def dice(volume, mask=None):
@@ -42,19 +53,19 @@ def dice(volume, mask=None):
         (Artefacts(coil=8.0), 70.0),
         (Artefacts(ghost=0.15), 25.0),
         (Artefacts(coil=8.0, ghost=0.15), 25.0),
-        (Artefacts(marrow=0.0), 25.0),
+        (Artefacts(weighting="water"), 25.0),
         (Artefacts(zipper=0.5), 25.0),
         (Artefacts(spike=0.15), 25.0),
         (Artefacts(slice_gain=0.25), 25.0),
-        (Artefacts(pressed_mm=4.0), 25.0),
-        (Artefacts(coil=5.0, ghost=0.1, marrow=0.0, slice_gain=0.1, sharp=0.6, zipper=0.2, spike=0.05), 40.0),
+        (Artefacts(skin=0.6), 25.0),
+        (Artefacts(coil=5.0, ghost=0.1, weighting="water", slice_gain=0.1, sharp=0.6, zipper=0.2, spike=0.05), 40.0),
     ],
 )
 def test_silhouette_is_that_of_the_tissue_and_fingers_stay_apart(artefacts, noise):
     assert dice(scan(artefacts, noise)) > 0.99
     even, level = even_signal(scan(artefacts, noise))
     gaps = ~project(even, threshold=level).silhouette[::-1][90:140, [50, 71, 92]]
-    assert gaps.all()
+    assert gaps.mean() > 0.98  # noise may leave a pixel
 
 
 def test_otsu_alone_would_lose_what_is_far_from_the_coil():
@@ -67,8 +78,8 @@ def test_otsu_alone_would_lose_what_is_far_from_the_coil():
 def test_tissue_is_even_wherever_the_coil_lies():
     for seed in range(1, 4):
         even, _ = even_signal(scan(Artefacts(coil=8.0), seed=seed))
-        middle = even.voxels[comb()]
-        assert np.percentile(middle, 20) > 75 and np.percentile(middle, 95) < 150
+        middle = even.voxels[filled(comb()) == Label.MUSCLE]
+        assert np.percentile(middle, 20) > 70 and np.percentile(middle, 95) < 150
 
 
 def test_air_is_measured_and_not_believed_where_it_was_set_to_zero():
@@ -117,8 +128,13 @@ def test_wrap_around_is_noticed(phase):
 
 
 def test_weak_and_uneven_tissue_is_told():
-    assert any("noise" in note for note in even_signal(scan(Artefacts(coil=8.0), 100.0))[0].notes)
+    assert any("noise" in note for note in even_signal(scan(Artefacts(coil=8.0), 140.0))[0].notes)
     assert any("differs in signal" in note for note in even_signal(scan(Artefacts(coil=30.0), 5.0))[0].notes)
+
+
+def test_a_ghost_as_strong_as_the_weakest_tissue_is_told():
+    strong, weak = (even_signal(scan(Artefacts(coil=8.0, ghost=share)))[0].notes for share in (0.25, 0.05))
+    assert any("ghost" in note for note in strong) and not any("ghost" in note for note in weak)
 
 
 def test_values_are_the_same_however_they_lie_in_memory():
@@ -159,7 +175,9 @@ def test_a_study_evens_mr_out_unless_a_threshold_is_given():
 
 
 def test_water_and_fat_together_are_the_whole_hand():
-    water, fat = dixon_volumes(comb(), AFFINE, 25.0, 0.6, np.random.default_rng([1, 2]))
+    labels = filled(comb())
+    labels[:50][labels[:50] > 0] = Label.FAT
+    water, fat = dixon_volumes(labels, AFFINE, 25.0, 0.6, np.random.default_rng([1, 2]))
     assert dice(water) < 0.95 and dice(add_dixon(water, fat)) > 0.985
     with pytest.raises(ValueError, match="one scan"):
         add_dixon(water, Volume(voxels=fat.voxels[1:], index_to_patient=AFFINE))
