@@ -108,7 +108,7 @@ def _counted(
 
 
 def _lungs(cells: Mask, row_mm: float) -> Mask:
-    """(Z', Y', X') the large hollows in each slice of cells of tissue, and a cell around them, which joins them to it."""
+    """(Z', Y', X') large hollows in each slice of cells of tissue, and a cell around them, which joins them to it."""
     labels, _ = ndimage.label(~cells, IN_SLICE)
     lungs = np.zeros_like(cells)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
