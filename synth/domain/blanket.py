@@ -12,24 +12,32 @@ from synth.domain.cells import Mask, grown
 
 SHEET_MM: Final = 3.0  # a blanket is not thicker; an ear is
 LONG_MM: Final = 25.0  # a blanket reaches farther across a slice, even where it is torn by noise; an ear's rim does not
+EVERY_MM: Final = 20.0  # slices looked at lie so far apart, as few scans have a blanket at all
 COARSE_MM: Final = 2.0  # voxels of more than this hold too little of a blanket
 
 
 def cut_blanket_out(above: Mask, spacing_mm: tuple[float, float, float]) -> None:
-    """Take blankets out of tissue (Z, Y, X) with voxels (x, y, z) mm, in place."""
-    sx, sy, _ = spacing_mm
-    if max(sx, sy) > COARSE_MM:
+    """Take blankets out of tissue (Z, Y, X) with voxels (x, y, z) mm, in place, if a sample of slices shows one."""
+    sx, sy, sz = spacing_mm
+    every = max(1, round(EVERY_MM / sz))
+    if max(sx, sy) > COARSE_MM or not any(_sheets(part, (sy, sx)).any() for part in above[::every]):
         return
-    box = int(SHEET_MM / sy) + 1, int(SHEET_MM / sx) + 1
     for part in above:
-        thin = part & ~_opened(part, box)
-        if np.count_nonzero(thin) * sx < LONG_MM:
-            continue
-        near = grown(thin, (1, 1))
-        labels, _ = ndimage.label(near)
-        for number, (down, across) in enumerate(ndimage.find_objects(labels), 1):
-            if (across.stop - across.start) * sx > LONG_MM:
-                part[down, across] &= ~((labels[down, across] == number) & thin[down, across])
+        part &= ~_sheets(part, (sy, sx))
+
+
+def _sheets(part: Mask, spacing: tuple[float, float]) -> Mask:
+    """(Y, X) bool: the thin sheets of a slice of tissue with voxels (y, x) mm."""
+    box = int(SHEET_MM / spacing[0]) + 1, int(SHEET_MM / spacing[1]) + 1
+    thin = part & ~_opened(part, box)
+    sheets = np.zeros_like(part)
+    if np.count_nonzero(thin) * spacing[1] < LONG_MM:
+        return sheets
+    labels, _ = ndimage.label(grown(thin, (1, 1)))
+    for number, (down, across) in enumerate(ndimage.find_objects(labels), 1):
+        if (across.stop - across.start) * spacing[1] > LONG_MM:
+            sheets[down, across] |= thin[down, across] & (labels[down, across] == number)
+    return sheets
 
 
 def _opened(mask: Mask, box: tuple[int, int]) -> Mask:
