@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.domain.cells import Mask, grown
+from synth.domain.cells import IN_SLICE, Mask, grid_over, grown
 from synth.domain.tilt import places_of
 
 BLOCK_MM, BLOCKS = 20.0, 7  # slices are counted in blocks; a window is so many of them, longer than a finger along z
 ALIKE = 0.9  # share of a window's slices in which a wall is seen;
 STEADY = 0.2  # more than this in all windows of a long scan: a wall so faint that noise breaks it up
 THIN_MM = 20.0  # walls are thinner, limbs that lie along z are thicker
-HOLLOW_MM = 80.0  # a couch is less high; what is hollow over more is a chest, and no wall
+HOLLOW_MM = 80.0  # a couch is less high; what is hollow over more is a chest, and counts as full
 BRIDGE_MM = 6.0  # a wall may be broken by twice this where voxels hold too little of it
 LONG_MM = 25.0  # a wall's cross-section is longer than this;
 LONG_IN_SHORT_MM = 120.0  # than this in a scan shorter than a window: there, a hand's fingers are as alike as a couch
@@ -58,7 +58,7 @@ def find_couch(above: Mask, spacing_mm: tuple[float, float, float]) -> Couch:
     sx, sy, sz = spacing_mm
     block = min(255, max(1, round(BLOCK_MM / sz)))
     places = places_of(above, spacing_mm, BLOCK_MM * BLOCKS)
-    seen, sizes = _counted(above, places, block)
+    seen, sizes = _counted(above, spacing_mm, places, block)
     windows = [slice(w, w + BLOCKS) for w in range(max(1, len(seen) - BLOCKS + 1))]
     walls = np.zeros((len(windows), *seen.shape[1:]), bool)
     box = _box(seen)
@@ -87,15 +87,36 @@ def _lasting(walls: Mask) -> Mask:
     return walls & beside
 
 
-def _counted(above: Mask, places: NDArray[np.intp], block: int) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """((B, Y + tilt, X) in how many slices of each block a place is tissue, (B,) slices in a block)."""
+def _counted(
+    above: Mask, spacing_mm: tuple[float, float, float], places: NDArray[np.intp], block: int
+) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """((B, Y + tilt, X) in how many slices of each block a place is in the body, (B,) slices in a block).
+
+    A chest is full, so that its walls are not thin.
+    """
     count, height, width = above.shape
     starts = np.arange(0, count, block)
     seen = np.zeros((len(starts), height + int(places.max()), width), np.uint8)
-    for k, part in enumerate(above):
-        own = seen[k // block, places[k] : places[k] + height]
-        np.add(own, part.view(np.uint8), out=own)
+    grid = grid_over((count, height, width), spacing_mm)
+    for layer, lungs in enumerate(_lungs(grid.pooled(above), grid.steps[1] * spacing_mm[1])):
+        full = grid.spread(lungs) if lungs.any() else None
+        for k in range(count)[grid.slab(layer)]:
+            own = seen[k // block, places[k] : places[k] + height]
+            part = above[k] if full is None else above[k] | full
+            np.add(own, part.view(np.uint8), out=own)
     return seen, np.diff(np.append(starts, count))
+
+
+def _lungs(cells: Mask, row_mm: float) -> Mask:
+    """(Z', Y', X') large hollows in each slice of cells of tissue, and a cell around them, which joins them to it."""
+    labels, _ = ndimage.label(~cells, IN_SLICE)
+    lungs = np.zeros_like(cells)
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        _, down, across = box
+        inside = down.start > 0 and across.start > 0 and down.stop < cells.shape[1] and across.stop < cells.shape[2]
+        if inside and (down.stop - down.start) * row_mm > HOLLOW_MM:
+            lungs[box] |= labels[box] == number
+    return grown(lungs, (0, 1, 1))
 
 
 def _box(seen: NDArray[np.uint8]) -> tuple[slice, slice]:
@@ -110,7 +131,7 @@ def _box(seen: NDArray[np.uint8]) -> tuple[slice, slice]:
 def _walls(share: NDArray[np.float32], faint: Mask, spacing: Spacing, long_mm: float) -> Mask:
     """(Y, X) bool: the couch in a window: faint walls, and others by the share of slices in which a place is tissue."""
     alike = share >= ALIKE
-    thin = alike & _thin(alike | _chest(share >= 0.5, spacing), spacing) | faint
+    thin = alike & _thin(alike, spacing) | faint
     rows, cols = (int(np.ceil(BRIDGE_MM / s)) for s in spacing)
     labels, count = ndimage.label(grown(thin, (rows, cols)), np.ones((3, 3)))
     labels *= thin
@@ -131,19 +152,6 @@ def _walls(share: NDArray[np.float32], faint: Mask, spacing: Spacing, long_mm: f
             walls[down, across] |= own
             alike[down, across] &= ~own
     return walls
-
-
-def _chest(mask: Mask, spacing: Spacing) -> Mask:
-    """The large hollows of a mask, and of the mask what is around them as far as walls are thin."""
-    labels, _ = ndimage.label(~mask)
-    hollow = np.zeros_like(mask)
-    for number, (down, across) in enumerate(ndimage.find_objects(labels), 1):
-        inside = down.start > 0 and across.start > 0 and down.stop < len(mask) and across.stop < mask.shape[1]
-        if inside and (down.stop - down.start) * spacing[0] > HOLLOW_MM:
-            hollow[down, across] |= labels[down, across] == number
-    if not hollow.any():
-        return hollow
-    return hollow | mask & grown(hollow, tuple(int(np.ceil(THIN_MM / s)) for s in spacing))
 
 
 def _thin(mask: Mask, spacing: Spacing) -> Mask:

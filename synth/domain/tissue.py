@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.domain.blanket import cut_blanket_out
 from synth.domain.cells import Grid, Mask, grid_over, grown, largest_piece, outside_air
 from synth.domain.couch import find_couch
 
@@ -30,6 +31,7 @@ def find_tissue(
     above = above_level(voxels, level)
     if couch:
         find_couch(above, spacing_mm).cut_out(above)
+        cut_blanket_out(above, spacing_mm)
     count, height, width = above.shape
     grid = grid_over((count, height, width), spacing_mm)
     body = grid.pooled(above)

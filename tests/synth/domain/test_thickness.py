@@ -13,7 +13,7 @@ from synth.voxels import ct_volume, voxelise
 SPACING = (3.0, 3.0, 4.0)
 
 
-@pytest.mark.parametrize(("index", "couch"), [(0, "none"), (5, "fit"), (7, "fit")])
+@pytest.mark.parametrize(("index", "couch"), [(0, "none"), (3, "fit"), (5, "fit"), (7, "fit")])
 def test_a_body_with_lungs_and_gas_is_as_thick_as_its_mesh(index, couch) -> None:
     template = load_template("body")
     person = make_patient(body_phantoms(), template, 3, index)
