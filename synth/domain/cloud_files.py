@@ -28,7 +28,8 @@ def read_points(path: Path) -> NDArray[np.float32]:
     if path.stat().st_size == 0:
         raise ValueError("is empty; copy it again")
     points = _ply(path) if path.name.lower().endswith(".ply") else _xyz(path)
-    return np.ascontiguousarray(points[np.isfinite(points).all(1) & points.any(1)])
+    points = points[np.isfinite(points).all(1)]
+    return np.ascontiguousarray(points[points.any(1)])
 
 
 def read_cloud(path: Path, unit_mm: float | None) -> Cloud:

@@ -16,12 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synth.domain.anatomy import HAND
+from synth.domain.cloud import read_camera
+from synth.domain.cloud_files import read_cloud
 from synth.domain.landmarks import Annotation, read_annotations, write_csv
 from synth.domain.projection import Volume
 from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.slicer import write_markups
 from tests.dicoms import write_series
+from tests.faults.inputs.clouds import ply
 from tests.faults.inputs.flat import grey, saved
 from tests.faults.inputs.series import compressed, each, enhanced, radiograph, then
 from tests.faults.inputs.shapes import voxels
@@ -61,6 +64,24 @@ SCANS: dict[str, Callable[[Path], Path]] = {
     "dicom radiograph": radiograph(),
 }
 LANDMARKS: dict[str, Callable[[Path], Path]] = {"mrk.json": _marks, "fcsv": lambda f: fcsv(f / "a.fcsv"), "csv": _table}
+
+
+def _written(name: str, data: bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(data)
+        return folder / name
+
+    return write
+
+
+_CAMERA = b'{"width": 640, "height": 480, "fx": 525.0, "fy": 525.0, "cx": 320, "cy": 240, "depth_scale": 1000}'
+_PLY_TEXT = b"ply\nformat ascii 1.0\nelement vertex 200\n" + b"".join(b"property float %c\n" % axis for axis in b"xyz")
+_PLY_TEXT += b"end_header\n" + b"1.5 2 1e3\n" * 200
+CLOUDS = {
+    "ply": _written("a.ply", ply()),
+    "ply text": _written("a.ply", _PLY_TEXT),
+    "xyz": _written("a.xyz", b"x y z\n" + b"1.5, 2, 1e3\n" * 200),
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +170,16 @@ def test_damaged_scans_are_read_or_refused_in_one_line(reader: Reader, kind: str
 @pytest.mark.parametrize("kind", list(LANDMARKS))
 def test_damaged_landmarks_are_read_or_refused_in_one_line(reader: Reader, kind: str) -> None:
     fuzz(kind, LANDMARKS[kind], lambda path: read_annotations([path], HAND))
+
+
+@pytest.mark.parametrize("kind", list(CLOUDS))
+def test_damaged_clouds_are_read_or_refused_in_one_line(reader: Reader, kind: str) -> None:
+    def check(path: Path) -> None:
+        points = read_cloud(path, 1.0).points
+        assert points.ndim == 2 and len(points) > 0 and np.isfinite(points).all()
+
+    fuzz(kind, CLOUDS[kind], check)
+
+
+def test_a_damaged_camera_is_read_or_refused_in_one_line(reader: Reader) -> None:
+    fuzz("camera", _written("camera.json", _CAMERA), read_camera)
