@@ -113,6 +113,7 @@ def _text(lines: list[str], columns: list[int], count: int) -> NDArray[np.float3
     if len(lines) < count or not lines:
         raise ValueError(f"is truncated: {len(lines)} of {count} points; copy it again")
     try:
-        return np.array([[line.split()[k] for k in columns] for line in lines], np.float32)
+        with np.errstate(over="ignore"):  # what overflows is not finite
+            return np.array([[line.split()[k] for k in columns] for line in lines], np.float32)
     except (ValueError, IndexError) as error:
         raise ValueError("has lines that do not hold x, y and z as numbers; export it again") from error
