@@ -10,7 +10,6 @@ the whole command, Python, torch and MLflow loaded. The network has learnt nothi
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from synth.domain.parts import find_parts
 from synth.domain.reader import Reader
 from synth.domain.settings import ImportSettings
 from synth.domain.study import prepare
-from tests.benchmarks.reading import find_and_decode, seconds_of
+from tests.benchmarks.reading import find_and_decode, medians, seconds_of
 from tests.benchmarks.surroundings import surroundings
 from tests.commands import succeed
 from tests.dicoms import write_series
@@ -121,17 +120,7 @@ def main() -> None:
         for k in range(given.cold):
             command = ("predict", "--model", home / "model", "--out", home / f"cold {k}", case)
             found.setdefault("cold", []).append(seconds_of(lambda c=command: succeed(*c, home=home)))
-    base = statistics.median(found["read"])
-    result = {
-        name: {
-            "seconds": round(statistics.median(values), 3),
-            "from": round(min(values), 3),
-            "to": round(max(values), 3),
-            "times read": round(statistics.median(values) / base, 2),
-        }
-        for name, values in found.items()
-    }
-    print(json.dumps({"slices": given.slices, "steps": result, **surroundings()}, indent=1))
+    print(json.dumps({"slices": given.slices, "steps": medians(found, "read"), **surroundings()}, indent=1))
 
 
 if __name__ == "__main__":

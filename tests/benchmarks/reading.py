@@ -70,6 +70,20 @@ def measure(folder: Path, repeats: int) -> dict[str, list[float]]:
     return found
 
 
+def medians(found: dict[str, list[float]], base: str) -> dict[str, dict[str, float]]:
+    """Of seconds by method: median, extremes, and the median as a multiple of that of the method `base`."""
+    unit = statistics.median(found[base])
+    return {
+        name: {
+            "seconds": round(statistics.median(values), 3),
+            "from": round(min(values), 3),
+            "to": round(max(values), 3),
+            f"times {base}": round(statistics.median(values) / unit, 2),
+        }
+        for name, values in found.items()
+    }
+
+
 def main() -> None:
     """Print the figures."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,17 +93,8 @@ def main() -> None:
     voxels = np.random.default_rng([31, 1]).integers(-1000, 1000, (given.slices, 512, 512), np.int16)
     with tempfile.TemporaryDirectory(prefix="synthmark-benchmark-") as scratch:
         found = measure(write_series(Path(scratch) / "case", voxels, spacing=(0.9, 0.9)), given.repeats)
-    base = statistics.median(found["find and decode"])
-    result = {
-        name: {
-            "seconds": round(statistics.median(values), 3),
-            "from": round(min(values), 3),
-            "to": round(max(values), 3),
-            "times find and decode": round(statistics.median(values) / base, 2),
-        }
-        for name, values in found.items()
-    }
-    print(json.dumps({"slices": given.slices, "methods": result, **surroundings()}, indent=1))
+    methods = medians(found, "find and decode")
+    print(json.dumps({"slices": given.slices, "methods": methods, **surroundings()}, indent=1))
 
 
 if __name__ == "__main__":

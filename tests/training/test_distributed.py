@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import ray
 import torch
 
-from synth.domain.patch import Crop
-from tests.training.toy import toy_dataset
+from tests.training.rays import quiet_ray
+from tests.training.toy import toy_job
 from training.checkpoint import latest_state, load_model
 from training.distributed import pretrain
 from training.job import PretrainJob, claim_output
@@ -26,26 +25,15 @@ VIEWS = Views(collimated=0.5, sand_bag=0.3, threshold_px=0.5, border=0.1, blanke
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+    with quiet_ray(3):
+        yield
 
 
 @pytest.fixture
 def job(tmp_path):
-    toy_dataset(str(tmp_path / "data"), 60, 1)
-    return PretrainJob(
-        anatomy="hand",
-        model=ModelRecipe(width=8, inputs=("silhouette", "observed")),
-        # 57 samples: the last of the 8 global batches is one, which leaves the second worker without
-        train=TrainRecipe(epochs=3, batch=8, rate=1e-3, augment=0.5, precision="float32", views=VIEWS),
-        crop=Crop(),
-        recipe={},
-        seed=1,
-        data_uri=str(tmp_path / "data"),
-        out_uri=str(tmp_path / "out"),
-    )
+    # 57 samples: the last of the 8 global batches is one, which leaves the second worker without
+    train = TrainRecipe(epochs=3, batch=8, rate=1e-3, augment=0.5, precision="float32", views=VIEWS)
+    return toy_job(tmp_path, 60, model=ModelRecipe(width=8, inputs=("silhouette", "observed")), train=train)
 
 
 def run(job: PretrainJob, workers: int) -> tuple[list[dict[str, float]], list[tuple[int, int]]]:

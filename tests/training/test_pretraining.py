@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from synth.domain.anatomy import HAND
-from synth.domain.patch import Crop
-from tests.training.toy import toy_dataset
+from tests.training.toy import toy_dataset, toy_job
 from training.checkpoint import load_model, read_card
-from training.job import PretrainJob, claim_output
+from training.job import claim_output
 from training.metrics import sigma_scale
 from training.models import ModelRecipe
 from training.outcome import finish, mean_landmark_depth
@@ -22,17 +21,8 @@ from training.views import hand_views
 
 @pytest.fixture
 def job(tmp_path):
-    toy_dataset(str(tmp_path / "data"), 40, 1)
-    return PretrainJob(
-        anatomy="hand",
-        model=ModelRecipe(width=8),
-        train=TrainRecipe(epochs=2, batch=8),
-        crop=Crop(),
-        recipe={},
-        seed=1,
-        data_uri=str(tmp_path / "data"),
-        out_uri=str(tmp_path / "out"),
-    )
+    train = TrainRecipe(epochs=2, batch=8)
+    return toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=train)
 
 
 def test_the_last_twentieth_is_held_out_and_at_most_a_thousand(job):

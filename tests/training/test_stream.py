@@ -1,21 +1,18 @@
 """A stream: the samples of the plan, as if they were resident."""
 
-import os
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import ray
 import torch
 
 from synth.domain.anatomy import HAND
-from synth.domain.patch import Crop
 from synth.domain.rows import read_rows
 from synth.domain.shards import read_manifest, read_samples
-from tests.training.toy import toy_dataset
+from tests.training.rays import quiet_ray
+from tests.training.toy import toy_dataset, toy_job
 from training import plan
-from training.job import PretrainJob
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe
 from training.split import read_split
@@ -24,10 +21,8 @@ from training.stream import stream_split
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
+    with quiet_ray(1):
+        yield
 
 
 @pytest.fixture
@@ -39,16 +34,9 @@ def small_windows(monkeypatch):
 
 @pytest.fixture
 def job(tmp_path):
-    toy_dataset(str(tmp_path / "data"), 100, 1, rows=12)
-    return PretrainJob(
-        anatomy="hand",
-        model=ModelRecipe(width=8, inputs=("silhouette", "depth", "observed")),
-        train=TrainRecipe(epochs=2, batch=7),
-        crop=Crop(),
-        recipe={},
-        seed=1,
-        data_uri=str(tmp_path / "data"),
-        out_uri=str(tmp_path / "out"),
+    train = TrainRecipe(epochs=2, batch=7)
+    return toy_job(
+        tmp_path, 100, model=ModelRecipe(width=8, inputs=("silhouette", "depth", "observed")), train=train, rows=12
     )
 
 

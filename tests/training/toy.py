@@ -1,5 +1,7 @@
 """Toy hands drawn in numpy: a palm, five fingers, and the tips of those."""
 
+from pathlib import Path
+
 import numpy as np
 
 from synth.domain.anatomy import HAND
@@ -7,6 +9,7 @@ from synth.domain.patch import Crop
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.shards import Manifest, write_manifest, write_shard
 from training.checkpoint import ModelCard
+from training.job import PretrainJob
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe
 
@@ -50,6 +53,21 @@ def toy_dataset(uri: str, count: int, seed: int, rows: int = 16) -> None:
     samples = [toy_samples(min(rows, count - i), seed + i, i) for i in range(0, count, rows)]
     shards = tuple(write_shard(part, uri, i, {}) for i, part in enumerate(samples))
     write_manifest(uri, Manifest(kind="renderings", anatomy=HAND, recipe={}, seed=seed, shards=shards))
+
+
+def toy_job(folder: Path, count: int, *, model: ModelRecipe, train: TrainRecipe, rows: int = 16) -> PretrainJob:
+    """A pre-training on `count` toy hands, its data and output under `folder`."""
+    toy_dataset(str(folder / "data"), count, 1, rows)
+    return PretrainJob(
+        anatomy="hand",
+        model=model,
+        train=train,
+        crop=Crop(),
+        recipe={},
+        seed=1,
+        data_uri=str(folder / "data"),
+        out_uri=str(folder / "out"),
+    )
 
 
 def toy_card(model: ModelRecipe) -> ModelCard:
