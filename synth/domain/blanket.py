@@ -12,6 +12,7 @@ from synth.domain.cells import Mask, grown
 
 SHEET_MM: Final = 3.0  # a blanket is not thicker; an ear is
 LONG_MM: Final = 25.0  # a blanket reaches farther across a slice, even where it is torn by noise; an ear's rim does not
+COVERS_MM: Final = 100.0  # so much of one lies across a slice in all; what noise leaves of a couch is shorter
 EVERY_MM: Final = 20.0  # slices looked at lie so far apart, as few scans have a blanket at all
 COARSE_MM: Final = 2.0  # voxels of more than this hold too little of a blanket
 
@@ -20,7 +21,9 @@ def cut_blanket_out(above: Mask, spacing_mm: tuple[float, float, float]) -> None
     """Take blankets out of tissue (Z, Y, X) with voxels (x, y, z) mm, in place, if a sample of slices shows one."""
     sx, sy, sz = spacing_mm
     every = max(1, round(EVERY_MM / sz))
-    if max(sx, sy) > COARSE_MM or not any(_sheets(part, (sy, sx)).any() for part in above[::every]):
+    if max(sx, sy) > COARSE_MM:
+        return
+    if not any(np.count_nonzero(_sheets(part, (sy, sx))) * sx > COVERS_MM for part in above[::every]):
         return
     for part in above:
         part &= ~_sheets(part, (sy, sx))
@@ -28,6 +31,17 @@ def cut_blanket_out(above: Mask, spacing_mm: tuple[float, float, float]) -> None
 
 def _sheets(part: Mask, spacing: tuple[float, float]) -> Mask:
     """(Y, X) bool: the thin sheets of a slice of tissue with voxels (y, x) mm."""
+    sheets = np.zeros_like(part)
+    rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+    if rows.size == 0:
+        return sheets
+    tissue = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # most of a slice is air
+    sheets[tissue] = _sheets_among(part[tissue], spacing)
+    return sheets
+
+
+def _sheets_among(part: Mask, spacing: tuple[float, float]) -> Mask:
+    """The same for the part of a slice that holds its tissue."""
     box = int(SHEET_MM / spacing[0]) + 1, int(SHEET_MM / spacing[1]) + 1
     thin = part & ~_opened(part, box)
     sheets = np.zeros_like(part)
