@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from tests.training.toy import toy_dataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PATIENCE_S = 300  # a busy machine takes minutes to start Ray; nothing here waits longer than it must
-OVERRIDES = ("train.epochs=2", "train.batch=10", "model.width=8", "train.precision=float32")
+OVERRIDES = ("train.epochs=6", "train.batch=10", "model.width=8", "train.precision=float32")
 
 
 def options(data: Path, out: Path) -> list[str]:
@@ -94,8 +95,12 @@ def test_a_killed_driver_is_resumed_inside_the_epoch(undisturbed: Path, tmp_path
     run = start(tmp_path, undisturbed / "data", log)
     under_way(tmp_path, run)
     workers = trainers(run.pid)
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)  # orphans go on until Ray ends them; a lost machine's do not
     run.kill()
     run.wait()
+    for pid in workers:
+        kill(pid)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30, "its workers end")
     assert not has_files(str(tmp_path / "out" / "model"))
     assert start(tmp_path, undisturbed / "data", log).wait(PATIENCE_S) == 0, log.read_text()[-3000:]
