@@ -135,6 +135,8 @@ def start_ray(workers: int) -> None:
         ray.init(logging_level=logging_level, log_to_driver=False)
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # else a stream's readers are ended between two windows, and started again: a second of a core each time
+        os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
         ray.init(
             "local", num_cpus=workers + 1, include_dashboard=False, logging_level=logging_level, log_to_driver=False
         )

@@ -3,10 +3,11 @@
   python -m tests.benchmarks.train hand --data DATA [--rows 8192] [--repeats 3]
 
 Of a dataset made by render.py, each in a process of its own, one thread to a core, after a first epoch that is not
-counted: `loop`, plain torch on resident patches; `resident` and `stream`, one Ray Train worker; `two`, two of them on
-two cores, each with half of every batch; all others on one core, a stream's readers with them. `read`: the stream's
-batches without training on them; `unpack`: resident batches unpacked; `columns`: a bare pyarrow read of the same
-columns. Images per second, medians over the repeats; needs two idle cores.
+counted: `loop`, plain torch on resident patches; `resident` and `stream`, one Ray Train worker, Ray's own processes
+(some fifteen, which take a tenth of a core for nothing) and a stream's readers on the same core; `apart`, as resident,
+those on the other core; `two`, two workers on two cores, each with half of every batch. `read`: the stream's batches
+without training on them; `unpack`: resident batches unpacked; `columns`: a bare pyarrow read of the same columns.
+Images per second, medians over the repeats; needs two idle cores.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 
-from pipelines.cli import as_dict, resolve
+from pipelines.cli import as_dict, resolve, start_ray
 from synth.domain.shards import Manifest, read_manifest, write_manifest
 from tests.benchmarks.surroundings import ROOT, surroundings
+from tests.faults.processes import descends, trainers
 from training.job import PretrainJob
 from training.loop import EpochReport, Hooks, fit
 from training.models import build_model
@@ -35,7 +38,7 @@ from training.plan import num_steps
 from training.split import columns_for, read_split
 
 EPOCHS = 3  # the first is not counted
-ON_ONE_CORE = ("loop", "resident", "stream", "read", "unpack", "columns")
+ON_TWO_CORES = ("two", "apart")
 
 
 def loop(job: PretrainJob) -> float:
@@ -47,26 +50,40 @@ def loop(job: PretrainJob) -> float:
     return statistics.median(report.images_per_s for report in reports[1:])
 
 
-def trained(job: PretrainJob, workers: int) -> float:
+def trained(job: PretrainJob, workers: int, apart: bool = False) -> float:
     """Images per second through Ray Train; what a stream waits for is in them."""
-    import ray
-
     from training.distributed import pretrain
 
-    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    if apart:
+        os.sched_setaffinity(0, {0})  # a worker takes as many threads as it has cores
+    start_ray(workers)
     entries: list[dict[str, float]] = []
-    pretrain(job, workers=workers, on_progress=lambda done, total: None, on_entry=entries.append)
+
+    def keep(entry: dict[str, float]) -> None:
+        entries.append(entry)
+        if apart:
+            _move_others(os.getpid(), 1)
+
+    pretrain(job, workers=workers, on_progress=lambda done, total: None, on_entry=keep)
     print(json.dumps({"wait_share": [round(entry["wait_share"], 4) for entry in entries]}), file=sys.stderr)
     return statistics.median(entry["images_per_s"] for entry in entries[1:])
 
 
+def _move_others(driver: int, core: int) -> None:
+    """None; the driver and all of its family but those that train go on on this core."""
+    training = set(trainers(driver))
+    for path in Path("/proc").glob("[0-9]*/task/*"):
+        pid = int(path.parts[2])
+        if pid not in training and (pid == driver or descends(pid, driver)):
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.sched_setaffinity(int(path.name), {core})
+
+
 def read(job: PretrainJob) -> float:
     """Images per second that a stream delivers to nobody."""
-    import ray
-
     from training.stream import stream_split
 
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    start_ray(1)
     stream = stream_split(job, torch.device("cpu")).train
     return _rate(lambda epoch: sum(len(batch) for batch in stream.batches(1, epoch, job.train.batch)))
 
@@ -110,6 +127,7 @@ def _rate(epoch_of: Callable[[int], int]) -> float:
 MEASURES: dict[str, Callable[[PretrainJob], float]] = {
     "loop": loop,
     "resident": lambda job: trained(job, 1),
+    "apart": lambda job: trained(job, 1, apart=True),
     "stream": lambda job: trained(replace(job, mode="stream"), 1),
     "two": lambda job: trained(job, 2),
     "read": read,
@@ -122,7 +140,7 @@ def measured(name: str, options: argparse.Namespace) -> float:
     """One measure, in a process of its own on its cores."""
     command = [sys.executable, "-m", "tests.benchmarks.train", options.recipe, "--data", options.data]
     command += ["--rows", str(options.rows), "--measure", name]
-    cores = {0} if name in ON_ONE_CORE else {0, 1}
+    cores = {0, 1} if name in ON_TWO_CORES else {0}
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True,
@@ -171,7 +189,10 @@ def main() -> None:
         for name in MEASURES:
             found.setdefault(name, []).append(measured(name, given))
     rates = {name: statistics.median(values) for name, values in found.items()}
-    pairs = [("resident", "loop"), ("stream", "loop"), ("two", "resident"), ("read", "loop"), ("read", "columns")]
+    pairs = [
+        ("resident", "loop"), ("apart", "loop"), ("stream", "loop"), ("stream", "resident"), ("two", "resident"),
+        ("read", "loop"), ("read", "columns"),
+    ]  # fmt: skip
     ratios: dict[str, Any] = {f"{a} over {b}": rates[a] / rates[b] for a, b in pairs}
     steps = num_steps(given.rows, resolve(given.recipe, []).train.batch)
     report = {"recipe": given.recipe, "rows": given.rows, "steps": steps, "images_per_s": rates, "ratios": ratios}

@@ -55,6 +55,19 @@ def blenders() -> set[int]:
     return found
 
 
+def trainers(driver: int) -> list[int]:
+    """The Ray Train workers of a driver."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        pid = int(path.parent.name)
+        try:
+            if b"RayTrainWorker" in path.read_bytes() and descends(pid, driver):
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
 def wait_for(what: Callable[[], object], seconds: float, text: str) -> object:
     """What the call returns once that is true. Fails after `seconds`."""
     deadline = time.monotonic() + seconds

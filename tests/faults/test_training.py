@@ -13,7 +13,7 @@ import pytest
 
 from synth.domain.storage import has_files
 from tests.commands import ROOT, succeed
-from tests.faults.processes import descends, kill, wait_for
+from tests.faults.processes import kill, trainers, wait_for
 from tests.training.toy import toy_dataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -59,19 +59,6 @@ def under_way(home: Path, run: "subprocess.Popen[bytes]") -> None:
         raise
     assert run.poll() is None, "it ended before anything could happen to it"
     time.sleep(np.random.default_rng().uniform(0, 0.2))  # at a random step: any must do
-
-
-def trainers(driver: int) -> list[int]:
-    """The Ray Train workers of a driver."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        pid = int(path.parent.name)
-        try:
-            if b"RayTrainWorker" in path.read_bytes() and descends(pid, driver):
-                found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 def same_weights(home: Path, other: Path) -> bool:
