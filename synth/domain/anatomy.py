@@ -124,10 +124,14 @@ def anatomy_named(name: str) -> Anatomy:
     """The shipped anatomy of that name, or that of a TOML file. Raises ValueError for an unknown or wrong one."""
     if name.endswith(".toml"):
         return _read(Path(name))
-    known = sorted(path.stem for path in SHIPPED.glob("*.toml"))
-    if name not in known:
-        raise ValueError(f"anatomy {name!r} does not exist; choose one of {', '.join(known)}, or a .toml file")
+    if name not in _known():
+        raise ValueError(f"anatomy {name!r} does not exist; choose one of {', '.join(_known())}, or a .toml file")
     return _shipped(name)
+
+
+@cache
+def _known() -> list[str]:
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 @cache
