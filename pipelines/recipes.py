@@ -118,6 +118,16 @@ def body_paper() -> Recipe:
     return replace(body(), render=render, model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
 
 
+def body_fine() -> Recipe:
+    """As `body`, at half the pixel: 320 x 152, four times the work."""
+    whole = body()
+    return replace(
+        whole,
+        render=replace(whole.render, anatomy="body_fine"),
+        phantom=replace(whole.phantom, anatomy="body_fine"),
+    )
+
+
 def body_child() -> Recipe:
     """Children from 2 to 16 years; all else as `body`."""
     return replace(body(), render=replace(body().render, body=BodyRange(shape=ChildShape())))
@@ -176,7 +186,7 @@ def body_virtual_test() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
-        hand_paper, body_paper, hand, body, body_child, hand_smoke, body_smoke, hand_virtual_study, body_virtual_study,
-        hand_virtual_dev, body_virtual_dev, hand_virtual_test, body_virtual_test,
+        hand_paper, body_paper, hand, body, body_fine, body_child, hand_smoke, body_smoke, hand_virtual_study,
+        body_virtual_study, hand_virtual_dev, body_virtual_dev, hand_virtual_test, body_virtual_test,
     )
 }  # fmt: skip

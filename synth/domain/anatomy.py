@@ -153,18 +153,15 @@ def _read(path: Path) -> Anatomy:
 
 
 def _from_table(table: Mapping[str, Any]) -> Anatomy:
-    allowed = (
-        {"name", "base", "landmarks", "points"}
-        if "base" in table
-        else {"name", "height", "width", "landmarks", "points"}
-    )
+    allowed = {"name", "height", "width", "landmarks", "points"} | ({"base"} & table.keys())
     if unknown := sorted(table.keys() - allowed):
         raise ValueError(f"key {unknown[0]!r} is unknown; allowed: {', '.join(sorted(allowed))}")
     if "base" in table:
         if table["base"] not in ("hand", "body"):
             raise ValueError(f"base is {table['base']!r}; allowed: hand, body")
         base = _shipped(table["base"])
-        plain = {"base": base.name, "height": base.height, "width": base.width}
+        size = {"height": table.get("height", base.height), "width": table.get("width", base.width)}
+        plain = {"base": base.name, **size}
         inherited = base.points
     else:
         plain = {"base": table.get("name"), "height": table.get("height"), "width": table.get("width")}

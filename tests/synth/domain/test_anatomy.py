@@ -35,7 +35,7 @@ def test_the_landmarks_of_hand_and_body_are_those_that_were_agreed() -> None:
     assert (HAND.size, BODY.size) == ((96, 96), (160, 76))
 
 
-@pytest.mark.parametrize("name", ["hand", "body", "hand_bone_tips"])
+@pytest.mark.parametrize("name", ["hand", "body", "body_fine", "hand_bone_tips"])
 def test_an_anatomy_survives_json_and_old_files_hold_its_name(name: str) -> None:
     anatomy = anatomy_named(name)
     assert anatomy_from(json.loads(json.dumps(anatomy.as_dict()))) == anatomy
@@ -86,8 +86,15 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, old: str, new: str, says
     assert says in line and "own.toml" in line and "\n" not in line
 
 
+def test_an_anatomy_may_be_finer_than_its_base() -> None:
+    fine = anatomy_named("body_fine")
+    assert fine.size == (320, 152) and fine.names == BODY.names and fine.points == BODY.points
+
+
 def test_unknown_names_and_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"anatomy 'foot' does not exist; choose one of body, hand, hand_bone_tips"):
+    with pytest.raises(
+        ValueError, match=r"anatomy 'foot' does not exist; choose one of body, body_fine, hand, hand_bone_tips"
+    ):
         anatomy_named("foot")
     with pytest.raises(ValueError, match="cannot be read"):
         anatomy_named(str(tmp_path / "none.toml"))
