@@ -1,4 +1,13 @@
-"""The two landmark networks: the published regression network (Table 1) and a small heatmap network."""
+"""The two landmark networks: the published regression network (Table 1) and a small heatmap network.
+
+Parameters, and multiply-adds for one patch of one input, in millions (tests/training/test_models.py counts them):
+
+| network       | hand, 96 x 96 | body, 160 x 76 |
+|---------------|---------------|----------------|
+| heatmap, tiny |   0.19 / 32.3 |    0.19 / 45.1 |
+| heatmap, base |  0.75 / 126.3 |   0.75 / 175.8 |
+| paper         |  27.91 / 83.1 |  36.38 / 110.5 |
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,6 +22,8 @@ from synth.domain.annotation import Eq1
 
 Plane = Literal["silhouette", "depth", "observed"]
 Inputs = tuple[Plane, ...]
+Size = Literal["tiny", "base"]
+WIDTHS: dict[Size, int] = {"tiny": 16, "base": 32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +33,17 @@ class ModelRecipe:
     inputs: what it is shown, a channel each: the silhouette, the depth map (normalised; none for 2D images), and which
         pixels lie inside the field of view (1 everywhere where nothing is cut)
     network: "paper" is Table 1 of Riegler et al. 2015; "heatmap" a small encoder-decoder with soft-argmax
-    width: channels of the heatmap network at half resolution; the paper's network is as published and ignores it
+    size: of the heatmap network; the paper's network is as published and ignores it
+    width: channels of the heatmap network at half resolution; None is what its size says (see WIDTHS). For toys, and
+        for cards from before there were sizes
     dropout: on the two hidden fully connected layers of the paper's network
     eq1, last_layer, padding: open points of the paper; they concern its network alone
     """
 
     network: Literal["paper", "heatmap"] = "heatmap"
     inputs: Inputs = ("silhouette",)
-    width: int = 32
+    size: Size = "base"
+    width: int | None = None
     dropout: float = 0.5
     eq1: Eq1 = "patch"
     last_layer: Literal["linear", "relu"] = "linear"
@@ -38,10 +52,15 @@ class ModelRecipe:
     def __post_init__(self) -> None:
         if not self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise ValueError(f"model.inputs is {self.inputs}; allowed: silhouette, depth, observed, each at most once")
-        if self.width < 8 or self.width % 8:
+        if self.width is not None and (self.width < 8 or self.width % 8):
             raise ValueError(f"model.width is {self.width}; allowed: multiples of 8, at least 8")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout is {self.dropout}; allowed: 0 <= dropout < 1")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the heatmap network at half resolution."""
+        return WIDTHS[self.size] if self.width is None else self.width
 
 
 class Output(NamedTuple):
@@ -135,7 +154,7 @@ class HeatmapNet(LandmarkNet):
 
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
         super().__init__(anatomy, (1.0, 1.0), has_covariance=True, inputs=recipe.inputs)
-        c2, c4, c8, c16 = (recipe.width * factor for factor in (1, 2, 3, 4))
+        c2, c4, c8, c16 = (recipe.channels * factor for factor in (1, 2, 3, 4))
         self.stem = _block(4 * len(recipe.inputs), c2)
         self.down = nn.ModuleList(
             [_stage(c2, c4, 2), _stage(c4, c8, 2), nn.Sequential(_stage(c8, c16, 2), _block(c16, c16))]
