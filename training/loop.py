@@ -143,26 +143,31 @@ class Predictions:
 
     points: (N, K, 2) float32 patch px
     sigma: (N, K) float32 px, root mean of the heatmap's two variances, not calibrated; NaN for a network without
+    depth: (N, K) float32 in units of the normalised depth map; NaN for a network that does not regress it
     """
 
     points: NDArray[np.float32]
     sigma: NDArray[np.float32]
+    depth: NDArray[np.float32]
 
 
 def predict(model: LandmarkNet, patches: Patches, batch: int = 256) -> Predictions:
     """The network's landmarks of every patch, in float32; the model is left in its training or evaluation mode."""
     training = model.training
     model.eval()
-    points, sigma = [], []
+    points, sigma, depth = [], [], []
     with torch.no_grad():
         for rows in torch.arange(len(patches)).split(batch):
             output = model(patches.batch(rows).channels(model.inputs))
             points.append(output.points.cpu())
             if output.covariance is not None:
                 sigma.append((output.covariance.diagonal(dim1=-2, dim2=-1).mean(-1)).sqrt().cpu())
+            if output.depth is not None:
+                depth.append(output.depth.cpu())
     model.train(training)
     shape = (len(patches), model.num_landmarks)
     return Predictions(
         points=torch.cat(points).numpy() if points else np.zeros((*shape, 2), np.float32),
         sigma=torch.cat(sigma).numpy() if sigma else np.full(shape, np.nan, np.float32),
+        depth=torch.cat(depth).numpy() if depth else np.full(shape, np.nan, np.float32),
     )

@@ -38,7 +38,10 @@ def train(
 
     wrap: puts the network on its device, and into DistributedDataParallel where there are several workers
     on_entry: called on every rank with an epoch's figures
+    Raises: ValueError where depth is to be regressed and the data have none.
     """
+    if job.model.regress_depth and split.held_out.depth is None:
+        raise ValueError(f"model.regress_depth needs depth maps, and {job.data_uri} has none; set it to false")
     model = new_model(job)
     wrapped = wrap(model)
     optimiser = make_optimiser(wrapped, job.train)

@@ -20,6 +20,8 @@ class TrainRecipe:
     loss: "l2" squared, "l1" absolute, "nll" the negative log likelihood under the heatmap's covariance
     loss_scale: "sum_outputs" is 1/(2 batch) times the sum over outputs; "mean_outputs" the mean over outputs
     spread_px, spread_weight: the heatmap's deviation is drawn to spread_px along both axes; weight 0 leaves it
+    depth_weight: of a landmark's depth beside its point, where the network regresses it; a unit of normalised depth
+        counts as a px of the heatmap network, or as a unit of eq. (1)
     augment: strength of the geometric augmentation, 0 is none
     views: fields of view and artefacts that are varied; Views() varies nothing
     precision: "bfloat16" computes convolutions and products in it; weights and the loss stay float32
@@ -38,6 +40,7 @@ class TrainRecipe:
     loss_scale: Literal["sum_outputs", "mean_outputs"] = "mean_outputs"
     spread_px: float = 1.5
     spread_weight: float = 0.1
+    depth_weight: float = 1.0
     augment: float = 0.0
     views: Views = field(default_factory=Views)
     precision: Precision = "bfloat16"
@@ -52,6 +55,7 @@ class TrainRecipe:
         _require("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, ">= 0")
         _require("spread_px", self.spread_px, 0 < self.spread_px < math.inf, "> 0")
         _require("spread_weight", self.spread_weight, 0 <= self.spread_weight < math.inf, ">= 0")
+        _require("depth_weight", self.depth_weight, 0 <= self.depth_weight < math.inf, ">= 0")
         _require("augment", self.augment, 0 <= self.augment < math.inf, ">= 0")
 
     def rate_at(self, epoch: int, step: int, steps_per_epoch: int) -> float:

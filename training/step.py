@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.augment import change, draw_changes
 from training.data import Batch, Patches
-from training.loss import landmark_losses
+from training.loss import depth_losses, landmark_losses
 from training.models import LandmarkNet
 from training.recipe import Precision, TrainRecipe
 
@@ -85,7 +85,7 @@ class Worker:
         """(this worker's part of a global batch, varied, (n, K) weights of all landmarks of the batch).
 
         What is drawn and the weights are those of the whole batch, so that they are the same on any number of workers.
-        A landmark that is not seen keeps the nearest point of the patch as its target.
+        A landmark that is not seen keeps the nearest point of the patch as its target, and its own depth.
         """
         batch, recipe = patches.batch(mine), self.recipe
         weights = patches.valid.float()
@@ -107,7 +107,7 @@ class Worker:
         images = batch.channels(network.inputs)
         with autocast(self.recipe.precision, images.device):
             output = self.model(images)
-        return landmark_losses(
+        losses = landmark_losses(
             output,
             batch.points,
             network.unit,
@@ -115,6 +115,10 @@ class Worker:
             spread_px=self.recipe.spread_px,
             spread_weight=self.recipe.spread_weight,
         )
+        if output.depth is None:
+            return losses
+        depth = depth_losses(output.depth, batch.landmark_depth(), loss=self.recipe.loss)
+        return losses + self.recipe.depth_weight * depth
 
     def divisor(self, weights: Tensor) -> float:
         """What the sum of a global batch's losses is divided by, from its landmarks' weights (n, K)."""

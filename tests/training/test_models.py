@@ -45,7 +45,7 @@ def test_a_width_of_ones_own_goes_before_that_of_the_size():
 def test_a_heatmap_of_one_cell_gives_its_centre():
     logits = torch.full((1, 2, 7, 5), -1e4)
     logits[0, 0, 3, 4] = logits[0, 1, 0, 0] = 1e4
-    points, covariance = soft_argmax(logits, 2.0)
+    points, covariance, _ = soft_argmax(logits, 2.0)
     assert torch.allclose(points[0], torch.tensor([[9.0, 7.0], [1.0, 1.0]]))
     assert covariance.abs().max() < 1e-6
 
@@ -55,7 +55,7 @@ def test_covariance_is_that_of_a_sampled_normal_distribution():
     y, x = torch.meshgrid(torch.arange(64) * 1.0, torch.arange(64) * 1.0, indexing="ij")
     offset = torch.stack([x - 30.2, y - 33.4], -1)
     logits = -0.5 * ((offset @ torch.linalg.inv(true)) * offset).sum(-1)
-    points, covariance = soft_argmax(logits[None, None], 1.0)
+    points, covariance, _ = soft_argmax(logits[None, None], 1.0)
     assert torch.allclose(points[0, 0], torch.tensor([30.7, 33.9]), atol=1e-3)
     assert torch.allclose(covariance[0, 0], true, atol=1e-2)
 
