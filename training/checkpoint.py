@@ -239,6 +239,11 @@ def restore_state(state: TrainingState, model: LandmarkNet, optimiser: torch.opt
     load_weights(model, state.weights, "checkpoint")
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state.optimiser, "param_groups": groups})
+    for parameter, values in optimiser.state.items():
+        for name, value in values.items():
+            if value.shape == parameter.shape:
+                # torch 2.13: a fused step pairs them by their place in memory, whatever their strides say
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _states(folder_uri: str) -> list[str]:

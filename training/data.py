@@ -1,8 +1,8 @@
 """Patches resident on one device as packed bits, and what training asks of any source of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,12 @@ class Batch:
                 raise ValueError("the network needs depth, and these patches have none; use one of silhouettes alone")
             planes["depth"] = normalised(self.depth_mm)
         return torch.cat([planes[name] for name in inputs], 1)
+
+    def part(self, rows: slice) -> "Batch":
+        """The patches of these rows, not copied."""
+        planes = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = {name: None if plane is None else plane[rows] for name, plane in planes.items()}
+        return Batch(**parts)
 
     def landmark_depth(self) -> Tensor:
         """(n, K) depths of the landmarks in units of their normalised depth map, as annotation.py gives them.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.data import Patches, Source
+from training.execution import check_compiler
 from training.models import LandmarkNet
 from training.plan import Progress, num_steps
 from training.recipe import TrainRecipe
@@ -73,11 +74,13 @@ def fit(
         global batch this process takes, and what is learnt does not depend on world
     start, optimiser: where an earlier run was, and the optimiser with its state; None makes the recipe's
     rate_at: learning rate from (whole epochs, whole steps) done; None follows the recipe's schedule
-    Raises: ValueError without samples, or with the step and sample ids where the loss is not finite.
+    Raises: ValueError without samples, without a compiler that the recipe needs, or with the step and sample ids where
+        the loss is not finite.
     """
     if len(source) == 0:
         raise ValueError("there are no samples to train on")
     check_training(unwrap(model), recipe)
+    check_compiler(recipe, source.device)
     optimiser = optimiser or make_optimiser(model, recipe)
     worker = Worker(model=model, recipe=recipe, optimiser=optimiser, seed=seed, rank=rank, world=world)
     reports = []

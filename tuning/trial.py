@@ -101,7 +101,7 @@ def fine_tune(
 ) -> tuple[float, ...]:
     """The mean loss of every epoch; the model is trained in place by `schedule`.
 
-    train: how the network was pre-trained; its loss and precision are kept.
+    train: how the network was pre-trained; its loss, precision and memory layout are kept.
     Raises: ValueError where no landmark is annotated or the loss does not stay finite.
     """
     if not bool(patches.valid.any()):
@@ -115,6 +115,7 @@ def fine_tune(
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
         augment=schedule.augment,
+        compile=False,  # takes longer than to tune
     )
     frozen = schedule.freeze == "features"
     head = {id(parameter) for parameter in model.head_parameters()}
