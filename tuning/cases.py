@@ -78,6 +78,13 @@ class Cases:
             depths = (self.samples.landmarks[:, :, 2] - means[:, None]) / deviations[:, None]
         return np.asarray(depths, np.float64)
 
+    def depth_errors_mm(self, depth: Floats) -> Errors:
+        """(N, K) mm between normalised depths (N, K) and the annotated ones; NaN where there is no depth."""
+        true = self.depths()
+        if not np.isfinite(true).any():
+            return true
+        return np.asarray(np.abs(np.asarray(depth, np.float64) - true) * self.depth_scales()[1][:, None])
+
     def depth_scales(self) -> tuple[Errors, Errors]:
         """(mean, deviation), each (N,) mm, of the foreground of every depth map. Needs depth."""
         assert self.samples.depth_mm is not None

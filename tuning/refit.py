@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from synth.domain.storage import filesystem
 from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
-from training.metrics import sigma_scale
+from training.metrics import sigma_scale, summarise
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_shape
 from tuning.cases import Cases
@@ -71,10 +71,12 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     if card.mean_depth is not None:
         depth = np.where(np.isfinite(depth), depth, np.asarray(card.mean_depth, np.float32))
     known = [column[np.isfinite(column)] for column in residuals.T]
+    regressed = card.model.regress_depth and bool(np.isfinite(depths).any())
+    depth_error = {"out_of_fold_depth_mm": summarise(cases.depth_errors_mm(result.depth)).overall_mean}
     along_axis = [float(np.sqrt((column**2).mean() / 2)) for column in known if column.size]
     return replace(
         card,
-        depth_regressed=card.model.regress_depth and bool(np.isfinite(depths).any()),
+        depth_regressed=regressed,
         mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
         sigma_scale=sigma_scale(residuals, np.asarray(result.sigma, np.float32)),
         sigma_px=tuple(along_axis) if len(along_axis) == len(known) else card.sigma_px,
@@ -85,7 +87,7 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
             num_subjects=radii.num_subjects,
             reason=radii.reason,
         ),
-        metrics={"out_of_fold_error_px": result.error_px},
+        metrics={"out_of_fold_error_px": result.error_px, **(depth_error if regressed else {})},
     )
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from synth.domain.anatomy import anatomy_named
 from training.checkpoint import LoadedModel, load_model
 from training.data import Patches
-from training.loop import EpochReport, Hooks, fit, predict
-from training.metrics import Floats, summarise
+from training.loop import EpochReport, Hooks, Predictions, fit, predict
+from training.metrics import summarise
 from training.models import LandmarkNet, build_model
 from training.recipe import TrainRecipe
 from tuning.cases import Cases, read_cases
@@ -44,7 +44,8 @@ class Trial:
 class FoldResult:
     """What a network says of the cases of one fold, none of whose subjects it was trained on.
 
-    test: (n,) case indices; points (n, K, 2) patch px; sigma (n, K) px, NaN for a network without
+    test: (n,) case indices; points (n, K, 2) patch px
+    sigma: (n, K) px; depth: (n, K) in units of the normalised depth map; each NaN for a network without
     error_px, error_mm: means over all annotated landmarks; losses: one per epoch; num_train: training cases
     """
 
@@ -52,6 +53,7 @@ class FoldResult:
     test: NDArray[np.int64]
     points: NDArray[np.float64]
     sigma: NDArray[np.float64]
+    depth: NDArray[np.float64]
     error_px: float
     error_mm: float
     losses: tuple[float, ...]
@@ -75,6 +77,11 @@ class TrialResult:
     def sigma(self) -> NDArray[np.float64]:
         """(N, K) px in case order."""
         return _in_case_order(self.folds, [fold.sigma for fold in self.folds])
+
+    @property
+    def depth(self) -> NDArray[np.float64]:
+        """(N, K) normalised, in case order; NaN where it is not regressed."""
+        return _in_case_order(self.folds, [fold.depth for fold in self.folds])
 
     @property
     def error_px(self) -> float:
@@ -152,7 +159,7 @@ def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> Fold
         model, patches.select(torch.as_tensor(fold.train)), schedule, loaded.card.train, seed=seed, on_epoch=on_epoch
     )
     predictions = predict(model, patches.select(torch.as_tensor(fold.test)))
-    return fold_result(cases, fold, number, predictions.points, predictions.sigma, losses, time.perf_counter() - start)
+    return fold_result(cases, fold, number, predictions, losses, time.perf_counter() - start)
 
 
 def fold_seed(seed: int, number: int) -> int:
@@ -164,19 +171,19 @@ def fold_result(
     cases: Cases,
     fold: Fold,
     number: int,
-    points: Floats,
-    sigma: Floats,
+    predictions: Predictions,
     losses: tuple[float, ...],
     seconds: float,
 ) -> FoldResult:
-    """The FoldResult of predictions (n, K, 2) and (n, K) of a fold's test cases."""
+    """The FoldResult of the predictions of a fold's test cases."""
     everywhere = np.full(cases.points.shape, np.nan)
-    everywhere[fold.test] = points
+    everywhere[fold.test] = predictions.points
     return FoldResult(
         fold=number,
         test=fold.test,
-        points=np.asarray(points, np.float64),
-        sigma=np.asarray(sigma, np.float64),
+        points=np.asarray(predictions.points, np.float64),
+        sigma=np.asarray(predictions.sigma, np.float64),
+        depth=np.asarray(predictions.depth, np.float64),
         error_px=summarise(cases.errors_px(everywhere)).overall_mean,
         error_mm=summarise(cases.errors_mm(everywhere)).overall_mean,
         losses=losses,
@@ -204,6 +211,7 @@ def from_json(entry: dict[str, Any]) -> TrialResult:
             test=np.asarray(fold["test"], np.int64),
             points=np.asarray(fold["points"], np.float64),
             sigma=np.asarray(fold["sigma"], np.float64),
+            depth=np.asarray(fold["depth"], np.float64),
             error_px=_number(fold["error_px"]),
             error_mm=_number(fold["error_mm"]),
             losses=tuple(fold["losses"]),

@@ -130,6 +130,7 @@ def test_a_trials_result_survives_json(place):
     assert read.schedule == QUICK
     np.testing.assert_array_equal(read.points, result.points)
     np.testing.assert_array_equal(read.sigma, result.sigma)
+    np.testing.assert_array_equal(read.depth, result.depth)
     assert read.error_px == result.error_px and read.error_px_sd == result.error_px_sd
     cases = read_cases(str(place / "study"), HAND, depth=False)
     by_fold = [cases.errors_px(result.points)[fold.test].mean() for fold in folds]
@@ -140,8 +141,8 @@ def result_with(name, error):
     from tuning.trial import FoldResult
 
     fold = FoldResult(
-        fold=0, test=np.arange(1), points=np.zeros((1, 5, 2)), sigma=np.zeros((1, 5)), error_px=error,
-        error_mm=error, losses=(), num_train=1, seconds=0.0,
+        fold=0, test=np.arange(1), points=np.zeros((1, 5, 2)), sigma=np.zeros((1, 5)), depth=np.zeros((1, 5)),
+        error_px=error, error_mm=error, losses=(), num_train=1, seconds=0.0,
     )  # fmt: skip
     return TrialResult(schedule=replace(QUICK, name=name), folds=(fold, fold))
 
@@ -182,6 +183,10 @@ def test_a_network_keeps_to_its_depths_where_the_study_has_some(place, depth):
     assert np.isfinite(result.points).all() and np.isfinite([fold.losses for fold in result.folds]).all()
     refitted = refit(load_model(uri), cases, trial)
     card = calibrated(refitted.card, cases, result)
+    if depth:
+        means, deviations = cases.depth_scales()
+        error = np.abs(result.depth * deviations[:, None] + means[:, None] - cases.samples.landmarks[:, :, 2]).mean()
+        assert card.metrics["out_of_fold_depth_mm"] == pytest.approx(error, rel=1e-4)
     head = refitted.model.depth_head
     still = torch.equal(head.bias, load_model(uri).model.depth_head.bias)
     assert card.depth_regressed == depth and (card.mean_depth == (0.5,) * 5) != depth and still != depth
