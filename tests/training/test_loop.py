@@ -257,7 +257,9 @@ def test_a_loss_that_needs_a_heatmap_is_refused_for_the_paper_network():
         fit(seeded(ModelRecipe(network="paper")), patches_of(2), TrainRecipe(epochs=1), seed=1)
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"rate": 0.0}, {"augment": -1.0}, {"decay": 1.5}, {"warmup": 1.0}])
+@pytest.mark.parametrize(
+    "change", [{"epochs": 0}, {"rate": 0.0}, {"augment": -1.0}, {"decay": 1.5}, {"warmup": 1.0}, {"depth_weight": -1.0}]
+)
 def test_a_recipe_that_cannot_be_is_refused(change):
     with pytest.raises(ValueError, match=f"train.{next(iter(change))} is"):
         TrainRecipe(**change)

@@ -72,6 +72,7 @@ def test_a_stream_gives_what_resident_patches_give(job, small_windows, start):
         assert torch.equal(ours.sample_id, theirs.sample_id) and torch.equal(ours.points, theirs.points)
         assert torch.equal(ours.batch(rows).silhouette, theirs.batch(rows).silhouette)
         assert torch.equal(ours.batch(rows).depth_mm, theirs.batch(rows).depth_mm)
+        assert torch.equal(ours.batch(rows).landmark_depth(), theirs.batch(rows).landmark_depth())
 
 
 def test_a_stream_that_is_left_early_can_be_read_again(job, small_windows):
