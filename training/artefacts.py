@@ -83,7 +83,7 @@ def place_bags(drawn: Artefacts, guides: Tensor, height: int) -> None:
 
 def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     """The batch with thin parts lost, blankets laid on, and sand bags over the forearm; the rest is as it was."""
-    silhouette, depth = batch.silhouette, batch.depth_mm
+    silhouette, depth, landmarks = batch.silhouette, batch.depth_mm, batch.landmark_mm
     device = silhouette.device
     if bool(drawn.thin.any()):
         rows = drawn.thin.to(device)
@@ -92,6 +92,7 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     if bool((drawn.blanket_mm > 0).any()):
         rows = (drawn.blanket_mm > 0).to(device)
         silhouette, depth = _cover(silhouette, depth, drawn, rows)
+        landmarks = None if landmarks is None else landmarks + drawn.blanket_mm.to(device)[:, None]
     bagged = drawn.bag[:, 0].isfinite()
     if bool(bagged.any()):
         rows, bag = bagged.to(device), drawn.bag[bagged].to(device)
@@ -99,7 +100,7 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
         silhouette = silhouette.index_put((rows,), silhouette[rows] * ~under.view_as(silhouette[rows]))
     if depth is not None and silhouette is not batch.silhouette:
         depth = fill(depth, silhouette)
-    return replace(batch, silhouette=silhouette, depth_mm=depth)
+    return replace(batch, silhouette=silhouette, depth_mm=depth, landmark_mm=landmarks)
 
 
 def under_bag(at: Tensor, bag: Tensor, width: int) -> Tensor:
@@ -130,7 +131,7 @@ def _cover(silhouette: Tensor, depth: Tensor | None, drawn: Artefacts, rows: Ten
         return silhouette, None
     folds = functional.interpolate(drawn.folds.to(rows.device)[rows], bare.shape[-2:], mode="bilinear")
     thick = drawn.blanket_mm.to(rows.device)[rows][:, None, None, None]
-    nearer = fill(depth[rows], wide) + thick * (1 - folds) * wide  # only differences count: none lies before plane 0
+    nearer = fill(depth[rows], wide) + thick * (1 - folds) * wide  # plane 0 moves by a thickness: none lies before it
     return silhouette, depth.index_put((rows,), nearer)
 
 

@@ -145,6 +145,7 @@ def change(batch: Batch, changes: Changes, crop: Crop) -> Batch:
         depth_mm=None if laid.depth_mm is None else _depth(laid.depth_mm, grid, silhouette),
         observed=observed,
         points=batch.points @ linear.mT + shift[:, None],
+        landmark_mm=laid.landmark_mm,
     )
 
 

@@ -52,6 +52,7 @@ class ModelCard:
     train: how it was (pre-)trained; crop: how patches were cut, and must be
     recipe: the resolved configuration that made it; data: digests of what it learnt from, by role
     mean_depth: (K,) mean normalised landmark depth of the training data, None where there was no depth
+    depth_regressed: whether the network learnt depths from that data, so that volumes get its own, not the mean
     sigma_scale: (K,) factors from the heatmap's deviation to the error's along one axis, None where unknown
     sigma_px: (K,) root mean squared error along one axis on held-out patches, in patch px; None if never measured
     metrics: figures on held-out data, by name
@@ -68,6 +69,7 @@ class ModelCard:
     data: dict[str, str]
     landmarks: tuple[str, ...] = ()
     mean_depth: tuple[float, ...] | None = None
+    depth_regressed: bool = False
     sigma_scale: tuple[float | None, ...] | None = None
     sigma_px: tuple[float, ...] | None = None
     conformal: Conformal = Conformal()
@@ -237,6 +239,11 @@ def restore_state(state: TrainingState, model: LandmarkNet, optimiser: torch.opt
     load_weights(model, state.weights, "checkpoint")
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state.optimiser, "param_groups": groups})
+    for parameter, values in optimiser.state.items():
+        for name, value in values.items():
+            if value.shape == parameter.shape:
+                # torch 2.13: a fused step pairs them by their place in memory, whatever their strides say
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _states(folder_uri: str) -> list[str]:

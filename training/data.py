@@ -1,8 +1,8 @@
 """Patches resident on one device as packed bits, and what training asks of any source of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,12 +26,14 @@ class Batch:
     depth_mm: (n, 1, H, W) float32, 0 = no tissue; None where not read
     observed: (n, 1, H, W) float32 in {0, 1}: which pixels lie inside the field of view
     points: (n, K, 2) float32 patch px
+    landmark_mm: (n, K) float32 depth of the landmarks in the depth map's mm, NaN where unknown; None: everywhere
     """
 
     silhouette: Tensor
     depth_mm: Tensor | None
     observed: Tensor
     points: Tensor
+    landmark_mm: Tensor | None = None
 
     def channels(self, inputs: Inputs) -> Tensor:
         """(n, C, H, W) float32: what a network with these inputs is shown. Raises ValueError where depth is missing."""
@@ -42,14 +44,36 @@ class Batch:
             planes["depth"] = normalised(self.depth_mm)
         return torch.cat([planes[name] for name in inputs], 1)
 
+    def part(self, rows: slice) -> "Batch":
+        """The patches of these rows, not copied."""
+        planes = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = {name: None if plane is None else plane[rows] for name, plane in planes.items()}
+        return Batch(**parts)
+
+    def landmark_depth(self) -> Tensor:
+        """(n, K) depths of the landmarks in units of their normalised depth map, as annotation.py gives them.
+
+        The statistics are those of the tissue that is shown. NaN where unknown, and where the map is flat or empty.
+        """
+        if self.depth_mm is None or self.landmark_mm is None:
+            return torch.full(self.points.shape[:2], torch.nan, device=self.points.device)
+        mean, deviation = (values.flatten(1) for values in depth_scale(self.depth_mm))
+        return torch.where(deviation > DEPTH_UNIT_MM, (self.landmark_mm - mean) / deviation, torch.nan)
+
+
+def depth_scale(depth_mm: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean, deviation), each (n, 1, 1, 1) mm, of the tissue of depth maps (n, 1, H, W); flat: DEPTH_UNIT_MM."""
+    tissue = depth_mm > 0
+    count = tissue.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    mean = depth_mm.sum((1, 2, 3), keepdim=True) / count
+    offset = (depth_mm - mean) * tissue
+    return mean, ((offset**2).sum((1, 2, 3), keepdim=True) / count).sqrt().clamp_min(DEPTH_UNIT_MM)
+
 
 def normalised(depth_mm: Tensor) -> Tensor:
     """Depth maps (n, 1, H, W) in mm as annotation.normalise_depth gives them; a flat one is 0 on its foreground."""
-    tissue = depth_mm > 0
-    count = tissue.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    offset = (depth_mm - depth_mm.sum((1, 2, 3), keepdim=True) / count) * tissue
-    deviation = ((offset**2).sum((1, 2, 3), keepdim=True) / count).sqrt().clamp_min(DEPTH_UNIT_MM)
-    return torch.where(tissue, offset / deviation, BACKGROUND_DEPTH)
+    mean, deviation = depth_scale(depth_mm)
+    return torch.where(depth_mm > 0, (depth_mm - mean) / deviation, BACKGROUND_DEPTH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +91,7 @@ class Patches:
     depth: (N, H, W) int16 in steps of DEPTH_UNIT_MM, 0 = no tissue; None where not read
     guides: (N, G, 2) patch px of the base anatomy's landmarks, which fields of view are placed by, NaN where unknown;
         None: they are the landmarks themselves
+    landmark_mm: (N, K) float32 depth of the landmarks in the depth map's mm, NaN where unknown; None: everywhere
     """
 
     size: tuple[int, int]
@@ -79,6 +104,7 @@ class Patches:
     observed: Tensor | None = None
     depth: Tensor | None = None
     guides: Tensor | None = None
+    landmark_mm: Tensor | None = None
 
     @classmethod
     def from_samples(
@@ -90,7 +116,7 @@ class Patches:
         inputs: Inputs = ("silhouette",),
         crop: Crop | None = None,
     ) -> "Patches":
-        """The samples as tensors on `device`, for networks with these inputs; crop: None is the default one.
+        """The samples as tensors on `device`, for networks that read these planes; crop: None is the default one.
 
         Landmarks of one's own have guides among the named points, where those were read; else their guides are unknown.
         """
@@ -108,6 +134,7 @@ class Patches:
             observed=None if samples.observed is None else torch.tensor(samples.observed, device=device),
             depth=None if depth is None else depth_steps(depth).to(device),
             guides=None if anatomy.names == anatomy_named(anatomy.base).names else _guides(samples, anatomy).to(device),
+            landmark_mm=torch.tensor(samples.landmarks[:, :, 2], dtype=torch.float32, device=device),
         )
 
     @classmethod
@@ -133,6 +160,7 @@ class Patches:
             depth_mm=None if self.depth is None else self.depth[index][:, None].float() * DEPTH_UNIT_MM,
             observed=torch.ones_like(images) if self.observed is None else _unpacked(self.observed[index], self.size),
             points=self.points[index],
+            landmark_mm=None if self.landmark_mm is None else self.landmark_mm[index],
         )
 
     @property
@@ -173,6 +201,7 @@ class Patches:
             observed=None if self.observed is None else self.observed[index],
             depth=None if self.depth is None else self.depth[index],
             guides=None if self.guides is None else self.guides[index],
+            landmark_mm=None if self.landmark_mm is None else self.landmark_mm[index],
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.data import Patches, Source
+from training.execution import check_compiler
 from training.models import LandmarkNet
 from training.plan import Progress, num_steps
 from training.recipe import TrainRecipe
@@ -73,11 +74,13 @@ def fit(
         global batch this process takes, and what is learnt does not depend on world
     start, optimiser: where an earlier run was, and the optimiser with its state; None makes the recipe's
     rate_at: learning rate from (whole epochs, whole steps) done; None follows the recipe's schedule
-    Raises: ValueError without samples, or with the step and sample ids where the loss is not finite.
+    Raises: ValueError without samples, without a compiler that the recipe needs, or with the step and sample ids where
+        the loss is not finite.
     """
     if len(source) == 0:
         raise ValueError("there are no samples to train on")
     check_training(unwrap(model), recipe)
+    check_compiler(recipe, source.device)
     optimiser = optimiser or make_optimiser(model, recipe)
     worker = Worker(model=model, recipe=recipe, optimiser=optimiser, seed=seed, rank=rank, world=world)
     reports = []
@@ -143,26 +146,31 @@ class Predictions:
 
     points: (N, K, 2) float32 patch px
     sigma: (N, K) float32 px, root mean of the heatmap's two variances, not calibrated; NaN for a network without
+    depth: (N, K) float32 in units of the normalised depth map; NaN for a network that does not regress it
     """
 
     points: NDArray[np.float32]
     sigma: NDArray[np.float32]
+    depth: NDArray[np.float32]
 
 
 def predict(model: LandmarkNet, patches: Patches, batch: int = 256) -> Predictions:
     """The network's landmarks of every patch, in float32; the model is left in its training or evaluation mode."""
     training = model.training
     model.eval()
-    points, sigma = [], []
+    points, sigma, depth = [], [], []
     with torch.no_grad():
         for rows in torch.arange(len(patches)).split(batch):
             output = model(patches.batch(rows).channels(model.inputs))
             points.append(output.points.cpu())
             if output.covariance is not None:
                 sigma.append((output.covariance.diagonal(dim1=-2, dim2=-1).mean(-1)).sqrt().cpu())
+            if output.depth is not None:
+                depth.append(output.depth.cpu())
     model.train(training)
     shape = (len(patches), model.num_landmarks)
     return Predictions(
         points=torch.cat(points).numpy() if points else np.zeros((*shape, 2), np.float32),
         sigma=torch.cat(sigma).numpy() if sigma else np.full(shape, np.nan, np.float32),
+        depth=torch.cat(depth).numpy() if depth else np.full(shape, np.nan, np.float32),
     )

@@ -33,6 +33,13 @@ def landmark_losses(
     return losses
 
 
+def depth_losses(depth: Tensor, true: Tensor, *, loss: Loss) -> Tensor:
+    """(N, K) losses of normalised depths (N, K), 0 where the truth is NaN: squared for "l2", else absolute."""
+    known = true.isfinite()
+    residual = torch.where(known, depth - true, 0.0)
+    return residual**2 if loss == "l2" else residual.abs()
+
+
 def negative_log_likelihood(residual: Tensor, covariance: Tensor) -> Tensor:
     """(...) of residuals (..., 2) px under normal distributions of covariance (..., 2, 2) px^2, without constants."""
     xx = covariance[..., 0, 0] + LEAST_VARIANCE_PX2

@@ -1,4 +1,13 @@
-"""The two landmark networks: the published regression network (Table 1) and a small heatmap network."""
+"""The two landmark networks: the published regression network (Table 1) and a small heatmap network.
+
+Parameters, and multiply-adds for one patch of one input, in millions (tests/training/test_models.py counts them):
+
+| network       | hand, 96 x 96 | body, 160 x 76 |
+|---------------|---------------|----------------|
+| heatmap, tiny |   0.19 / 32.3 |    0.19 / 45.1 |
+| heatmap, base |  0.75 / 126.3 |   0.75 / 175.8 |
+| paper         |  27.91 / 83.1 |  36.38 / 110.5 |
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,6 +22,8 @@ from synth.domain.annotation import Eq1
 
 Plane = Literal["silhouette", "depth", "observed"]
 Inputs = tuple[Plane, ...]
+Size = Literal["tiny", "base"]
+WIDTHS: dict[Size, int] = {"tiny": 16, "base": 32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,33 +33,53 @@ class ModelRecipe:
     inputs: what it is shown, a channel each: the silhouette, the depth map (normalised; none for 2D images), and which
         pixels lie inside the field of view (1 everywhere where nothing is cut)
     network: "paper" is Table 1 of Riegler et al. 2015; "heatmap" a small encoder-decoder with soft-argmax
-    width: channels of the heatmap network at half resolution; the paper's network is as published and ignores it
+    size: of the heatmap network; the paper's network is as published and ignores it
+    width: channels of the heatmap network at half resolution; None is what its size says (see WIDTHS). For toys, and
+        for cards from before there were sizes
     dropout: on the two hidden fully connected layers of the paper's network
     eq1, last_layer, padding: open points of the paper; they concern its network alone
+    regress_depth: whether each landmark's normalised depth is an output, too. A network that is not shown depth learns
+        the mean depth of such an outline
     """
 
     network: Literal["paper", "heatmap"] = "heatmap"
     inputs: Inputs = ("silhouette",)
-    width: int = 32
+    size: Size = "base"
+    width: int | None = None
     dropout: float = 0.5
     eq1: Eq1 = "patch"
     last_layer: Literal["linear", "relu"] = "linear"
     padding: Literal["valid", "same"] = "valid"
+    regress_depth: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise ValueError(f"model.inputs is {self.inputs}; allowed: silhouette, depth, observed, each at most once")
-        if self.width < 8 or self.width % 8:
+        if self.width is not None and (self.width < 8 or self.width % 8):
             raise ValueError(f"model.width is {self.width}; allowed: multiples of 8, at least 8")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout is {self.dropout}; allowed: 0 <= dropout < 1")
 
+    @property
+    def channels(self) -> int:
+        """Channels of the heatmap network at half resolution."""
+        return WIDTHS[self.size] if self.width is None else self.width
+
+    @property
+    def reads(self) -> Inputs:
+        """What is read to train it: its inputs, and depth where it is regressed."""
+        return (*self.inputs, "depth") if self.regress_depth and "depth" not in self.inputs else self.inputs
+
 
 class Output(NamedTuple):
-    """What a network says of N patches. points (N, K, 2) patch px; covariance (N, K, 2, 2) px^2, or None."""
+    """What a network says of N patches. points (N, K, 2) patch px; covariance (N, K, 2, 2) px^2, or None.
+
+    depth: (N, K) in units of the normalised depth map, see annotation.normalise_landmark_depth; None: not regressed
+    """
 
     points: Tensor
     covariance: Tensor | None
+    depth: Tensor | None = None
 
 
 class LandmarkNet(nn.Module, ABC):
@@ -91,7 +122,7 @@ def build_model(recipe: ModelRecipe, anatomy: Anatomy) -> LandmarkNet:
 
 
 class PaperNet(LandmarkNet):
-    """Table 1: conv5-32, pool2, conv5-32, pool2, conv3-32, fc2048, fc2048, fc 2K.
+    """Table 1: conv5-32, pool2, conv5-32, pool2, conv3-32, fc2048, fc2048, fc 2K, or 3K with the third coordinate.
 
     Source: Riegler et al. 2015, Table 1. Differs: the last layer is linear by default, since a ReLU clips the
     negative half of the targets of eq. (1); last_layer="relu" is the literal reading.
@@ -111,16 +142,18 @@ class PaperNet(LandmarkNet):
         with torch.no_grad():
             num_features = self.features(torch.zeros(1, len(recipe.inputs), height, width)).shape[1]
         last = [nn.ReLU()] if recipe.last_layer == "relu" else []
+        self.num_coordinates = 3 if recipe.regress_depth else 2
         self.regressor = nn.Sequential(
             nn.Linear(num_features, 2048), nn.ReLU(), nn.Dropout(recipe.dropout),
             nn.Linear(2048, 2048), nn.ReLU(), nn.Dropout(recipe.dropout),
-            nn.Linear(2048, 2 * anatomy.num_landmarks), *last,
+            nn.Linear(2048, self.num_coordinates * anatomy.num_landmarks), *last,
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Output:
         targets = self.regressor(self.features(images)).float()
-        points = targets.view(len(images), self.num_landmarks, 2) * self.unit + cast(Tensor, self.centre)
-        return Output(points, None)
+        targets = targets.view(len(images), self.num_landmarks, self.num_coordinates)
+        points = targets[..., :2] * self.unit + cast(Tensor, self.centre)
+        return Output(points, None, targets[..., 2] if self.num_coordinates == 3 else None)
 
     def head_parameters(self) -> list[nn.Parameter]:
         return list(self.regressor.parameters())
@@ -129,13 +162,14 @@ class PaperNet(LandmarkNet):
 class HeatmapNet(LandmarkNet):
     """An encoder-decoder from 1/2 to 1/16 resolution and back, one heatmap per landmark at half resolution.
 
-    A landmark is the mean of its softmax heatmap and its covariance that heatmap's, so both are differentiable.
+    A landmark is the mean of its softmax heatmap and its covariance that heatmap's, so both are differentiable; its
+    depth is the mean of a depth map of its own under that heatmap.
     Group normalisation: nothing depends on the batch, so any number of workers computes the same.
     """
 
     def __init__(self, recipe: ModelRecipe, anatomy: Anatomy) -> None:
         super().__init__(anatomy, (1.0, 1.0), has_covariance=True, inputs=recipe.inputs)
-        c2, c4, c8, c16 = (recipe.width * factor for factor in (1, 2, 3, 4))
+        c2, c4, c8, c16 = (recipe.channels * factor for factor in (1, 2, 3, 4))
         self.stem = _block(4 * len(recipe.inputs), c2)
         self.down = nn.ModuleList(
             [_stage(c2, c4, 2), _stage(c4, c8, 2), nn.Sequential(_stage(c8, c16, 2), _block(c16, c16))]
@@ -143,6 +177,7 @@ class HeatmapNet(LandmarkNet):
         self.lateral = nn.ModuleList([nn.Conv2d(c16, c8, 1), nn.Conv2d(c8, c4, 1), nn.Conv2d(c4, c2, 1)])
         self.up = nn.ModuleList([_block(c8, c8), _block(c4, c4), _block(c2, c2)])
         self.head = nn.Conv2d(c2, anatomy.num_landmarks, 1)
+        self.depth_head = nn.Conv2d(c2, anatomy.num_landmarks, 1) if recipe.regress_depth else None
 
     def forward(self, images: Tensor) -> Output:
         height, width = images.shape[-2:]
@@ -156,11 +191,13 @@ class HeatmapNet(LandmarkNet):
             skip = levels.pop()
             raised = functional.interpolate(lateral(features), scale_factor=2.0, mode="nearest")
             features = block(raised + skip)
-        heatmaps = self.head(features)[:, :, : (height + 1) // 2, : (width + 1) // 2]
-        return soft_argmax(heatmaps.float(), 2.0)
+        heads = [self.head] if self.depth_head is None else [self.head, self.depth_head]
+        maps = [head(features)[:, :, : (height + 1) // 2, : (width + 1) // 2].float() for head in heads]
+        return soft_argmax(maps[0], 2.0, *maps[1:])
 
     def head_parameters(self) -> list[nn.Parameter]:
-        return [*self.up[-1].parameters(), *self.head.parameters()]
+        depth = [] if self.depth_head is None else self.depth_head.parameters()
+        return [*self.up[-1].parameters(), *self.head.parameters(), *depth]
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
@@ -174,12 +211,13 @@ def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(nn.MaxPool2d(2), _block(inputs, outputs), *following)
 
 
-def soft_argmax(logits: Tensor, cell_px: float) -> Output:
-    """Mean and covariance of softmax heatmaps: points (N, K, 2) px and covariance (N, K, 2, 2) px^2.
+def soft_argmax(logits: Tensor, cell_px: float, depth_maps: Tensor | None = None) -> Output:
+    """Mean and covariance of softmax heatmaps, and the mean of depth maps under them.
 
-    logits: (N, K, h, w) float32. cell_px: patch px per heatmap cell; cell (row, col) has its centre at
+    logits, depth_maps: (N, K, h, w) float32. cell_px: patch px per heatmap cell; cell (row, col) has its centre at
     ((col + 0.5) * cell_px, (row + 0.5) * cell_px).
-    Source: Nibali et al. 2018, differentiable spatial to numerical transform.
+    Source: Nibali et al. 2018, differentiable spatial to numerical transform; depth: Iqbal et al. 2018, 2.5D heatmaps.
+    Differs: an error in depth does not move the heatmap, which says where the landmark is in the image.
     """
     height, width = logits.shape[-2:]
     weights = logits.flatten(2).softmax(-1).view_as(logits)
@@ -191,4 +229,5 @@ def soft_argmax(logits: Tensor, cell_px: float) -> Output:
     var_x, var_y = (across * from_x**2).sum(-1), (down * from_y**2).sum(-1)
     cov = ((weights * from_x[..., None, :]).sum(-1) * from_y).sum(-1)
     covariance = torch.stack([var_x, cov, cov, var_y], -1).unflatten(-1, (2, 2))
-    return Output(torch.stack([mean_x, mean_y], -1), covariance)
+    depth = None if depth_maps is None else (weights.detach() * depth_maps).sum((-2, -1))
+    return Output(torch.stack([mean_x, mean_y], -1), covariance, depth)

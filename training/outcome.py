@@ -1,13 +1,14 @@
 """What a pre-training run ends with: errors on patches it never saw, their calibration, and the model's card."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import normalise_landmark_depth
 from synth.domain.shards import read_manifest, read_samples
 from training.checkpoint import ModelCard, save_model
 from training.data import Patches
-from training.held_out import true_points
+from training.held_out import depth_errors, true_points
 from training.job import PretrainJob, anatomy_of
 from training.loop import predict
 from training.metrics import errors_px, sigma_scale, summarise
@@ -23,6 +24,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
     errors = errors_px(predictions.points, truth)
     summary = summarise(errors)
     per_landmark = dict(zip(anatomy.names, summary.mean.tolist(), strict=True))
+    mean_depth = mean_landmark_depth(job.data_uri, anatomy, len(held_out))
     card = ModelCard(
         anatomy=anatomy,
         model=job.model,
@@ -32,13 +34,30 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         git_commit=git_commit(),
         versions=versions(),
         data={"renderings": read_manifest(job.data_uri).digest},
-        mean_depth=mean_landmark_depth(job.data_uri, anatomy, len(held_out)),
+        mean_depth=mean_depth,
+        depth_regressed=job.model.regress_depth,
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
         metrics={"held_out_px": summary.overall_mean}
-        | {f"held_out_px.{name}": value for name, value in per_landmark.items()},
+        | {f"held_out_px.{name}": value for name, value in per_landmark.items()}
+        | (_depth_metrics(predictions.depth, mean_depth, held_out) if job.model.regress_depth else {}),
     )
     return save_model(job.model_uri, model, card)
+
+
+def _depth_metrics(
+    depth: NDArray[np.float32], mean_depth: tuple[float, ...] | None, held_out: Patches
+) -> dict[str, float | None]:
+    """Mean errors of regressed depths (N, K), normalised and in mm, and of the mean depth in their place, in mm."""
+    units, mm = depth_errors(depth, held_out)
+    found: dict[str, float | None] = {
+        "held_out_depth": summarise(units).overall_mean,
+        "held_out_depth_mm": summarise(mm).overall_mean,
+    }
+    if mean_depth is not None:
+        constant = np.broadcast_to(np.array(mean_depth), depth.shape)
+        found["held_out_mean_depth_mm"] = summarise(depth_errors(constant, held_out)[1]).overall_mean
+    return found
 
 
 def mean_landmark_depth(uri: str, anatomy: Anatomy, count: int) -> tuple[float, ...] | None:

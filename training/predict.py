@@ -29,8 +29,10 @@ class CasePrediction:
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
-    sigma_mm: (K,) expected error along one axis; radius90_mm: (K,) conformal radius; NaN where unknown
-    depth_source: "mean" where the depth is the mean of the training data, "" for 2D images
+    sigma_mm: (K,) expected error along one axis in the image plane; radius90_mm: (K,) conformal radius in it; NaN where
+        unknown. Neither says anything of the depth
+    depth_source: "regressed" where the depth is the network's, "mean" where it is the mean of the training data, ""
+        for 2D images
     """
 
     anatomy: Anatomy
@@ -78,7 +80,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     predictions = predict(loaded.model, _as_patches(prepared, anatomy))
     points = predictions.points[0].astype(np.float64)
     sigma_px = _calibrated(card, predictions.sigma[0].astype(np.float64))
-    depth, source = _depths(card, prepared)
+    depth, source = _depths(card, prepared, predictions.depth[0])
     lifted = np.column_stack([points, depth])
     patient = prepared.patch_map.patient_points(lifted)
     if prepared.depth_mm is None:
@@ -123,10 +125,12 @@ def _radii(card: ModelCard) -> NDArray[np.float64]:
     return np.array([np.nan if v is None else v for v in radii])
 
 
-def _depths(card: ModelCard, prepared: Prepared) -> tuple[NDArray[np.float64], str]:
-    """((K,) depth in mm, where it is from); 0 for 2D images."""
+def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32]) -> tuple[NDArray[np.float64], str]:
+    """((K,) depth in mm, where it is from); 0 for 2D images. Normalised depths are scaled by the case's own map."""
     if prepared.depth_mm is None:
         return np.zeros(card.anatomy.num_landmarks), ""
+    if card.depth_regressed:
+        return denormalise_landmark_depth(regressed, prepared.depth_mm).astype(np.float64), "regressed"
     if card.mean_depth is None:
         raise ValueError("the model has no landmark depths, so it cannot place landmarks in a volume; use one that has")
     depth = denormalise_landmark_depth(np.array(card.mean_depth), prepared.depth_mm)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from training.checkpoint import latest_state, restore_state, save_state
+from training.execution import lay_out
 from training.held_out import held_out_error
 from training.job import PretrainJob, anatomy_of
 from training.loop import EpochReport, Hooks, OnStep, fit
@@ -38,8 +39,12 @@ def train(
 
     wrap: puts the network on its device, and into DistributedDataParallel where there are several workers
     on_entry: called on every rank with an epoch's figures
+    Raises: ValueError where depth is to be regressed and the data have none.
     """
+    if job.model.regress_depth and split.held_out.depth is None:
+        raise ValueError(f"model.regress_depth needs depth maps, and {job.data_uri} has none; set it to false")
     model = new_model(job)
+    lay_out(model, job.train)
     wrapped = wrap(model)
     optimiser = make_optimiser(wrapped, job.train)
     start, history = _restored(job, model, optimiser)

@@ -20,9 +20,16 @@ class TrainRecipe:
     loss: "l2" squared, "l1" absolute, "nll" the negative log likelihood under the heatmap's covariance
     loss_scale: "sum_outputs" is 1/(2 batch) times the sum over outputs; "mean_outputs" the mean over outputs
     spread_px, spread_weight: the heatmap's deviation is drawn to spread_px along both axes; weight 0 leaves it
+    depth_weight: of a landmark's depth beside its point, where the network regresses it; a unit of normalised depth
+        counts as a px of the heatmap network, or as a unit of eq. (1)
     augment: strength of the geometric augmentation, 0 is none
     views: fields of view and artefacts that are varied; Views() varies nothing
     precision: "bfloat16" computes convolutions and products in it; weights and the loss stay float32
+    channels_last: images and weights lie in memory with the channels of a pixel side by side
+    fused: the optimiser moves all weights in one go
+    compile: the network is compiled at its first step, which pays in long runs; fine-tuning does not
+    micro_batch: a worker computes at most so many images of its part of a batch at once, and adds up their gradients;
+        None: all of them. A batch thus need not fit into memory. Dropout then draws other units
     """
 
     epochs: int = 10
@@ -38,9 +45,14 @@ class TrainRecipe:
     loss_scale: Literal["sum_outputs", "mean_outputs"] = "mean_outputs"
     spread_px: float = 1.5
     spread_weight: float = 0.1
+    depth_weight: float = 1.0
     augment: float = 0.0
     views: Views = field(default_factory=Views)
     precision: Precision = "bfloat16"
+    channels_last: bool = False
+    fused: bool = False
+    compile: bool = False
+    micro_batch: int | None = None
 
     def __post_init__(self) -> None:
         _require("epochs", self.epochs, self.epochs >= 1, ">= 1")
@@ -52,6 +64,8 @@ class TrainRecipe:
         _require("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, ">= 0")
         _require("spread_px", self.spread_px, 0 < self.spread_px < math.inf, "> 0")
         _require("spread_weight", self.spread_weight, 0 <= self.spread_weight < math.inf, ">= 0")
+        _require("micro_batch", self.micro_batch, self.micro_batch is None or self.micro_batch >= 1, ">= 1, or null")
+        _require("depth_weight", self.depth_weight, 0 <= self.depth_weight < math.inf, ">= 0")
         _require("augment", self.augment, 0 <= self.augment < math.inf, ">= 0")
 
     def rate_at(self, epoch: int, step: int, steps_per_epoch: int) -> float:

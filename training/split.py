@@ -31,7 +31,7 @@ def num_held_out(rows: int) -> int:
 def columns_for(job: PretrainJob, anatomy: Anatomy) -> tuple[str, ...]:
     """The columns that the job's network learns from."""
     own = anatomy.names != anatomy_named(anatomy.base).names
-    shown = [name for name in ("depth",) if name in job.model.inputs]
+    shown = [name for name in ("depth",) if name in job.model.reads]
     return ("sample_id", "silhouette", "observed", "landmarks", "visible", "pixel_mm", *shown, *["points"] * own)
 
 
@@ -51,4 +51,4 @@ def read_held_out(job: PretrainJob, device: torch.device | str = "cpu") -> Patch
 def _read(job: PretrainJob, rows: NDArray[np.int64], device: torch.device | str) -> Patches:
     manifest = read_manifest(job.data_uri)
     table = read_rows(job.data_uri, manifest, rows, columns_for(job, manifest.anatomy))
-    return Patches.from_table(table, manifest.anatomy, device, inputs=job.model.inputs, crop=job.crop)
+    return Patches.from_table(table, manifest.anatomy, device, inputs=job.model.reads, crop=job.crop)

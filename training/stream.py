@@ -29,7 +29,7 @@ READERS = 2  # windows that are read at a time, for each worker
 class Stream:
     """The first `count` rows of the dataset at `uri`, never all in memory. See data.Source.
 
-    device: where patches arrive; inputs: of the network, which say what is read; crop: how patches were cut
+    device: where patches arrive; inputs: the planes that are read; crop: how patches were cut
     columns: what is read of each row
     """
 
@@ -90,7 +90,7 @@ def stream_split(job: PretrainJob, device: torch.device) -> Split:
         manifest=manifest,
         count=manifest.rows - num_held_out(manifest.rows),
         columns=columns_for(job, manifest.anatomy),
-        inputs=job.model.inputs,
+        inputs=job.model.reads,
         crop=job.crop,
         device=device,
     )

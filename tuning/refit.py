@@ -52,7 +52,7 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
     torch.set_num_threads(1)
     seed = fold_seed(trial.seed, trial.num_folds)
     model = starting_network(loaded, trial.start, seed)
-    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=model.inputs, crop=loaded.card.crop)
+    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
     fine_tune(model, patches, trial.schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
     return LoadedModel(model=model.eval(), card=loaded.card)
 
@@ -61,18 +61,20 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     """The card with radii, sigma and mean depth measured on `cases` by the out-of-fold predictions of `result`.
 
     Radii are in mm within the image plane where every case has a known spacing, else in patch px. The mean depth stays
-    that of the pre-training where the study has none.
+    that of the pre-training where the study has none; a network that regresses depth has then forgotten how.
     """
     residuals = cases.errors_px(result.points)
     spaced = bool(np.isfinite(cases.samples.pixel_mm).all())
     radii = conformal_radii(cases.errors_mm(result.points) if spaced else residuals, cases.subjects)
-    depth = mean_shape(cases.depths())
+    depths = cases.depths()
+    depth = mean_shape(depths)
     if card.mean_depth is not None:
         depth = np.where(np.isfinite(depth), depth, np.asarray(card.mean_depth, np.float32))
     known = [column[np.isfinite(column)] for column in residuals.T]
     along_axis = [float(np.sqrt((column**2).mean() / 2)) for column in known if column.size]
     return replace(
         card,
+        depth_regressed=card.model.regress_depth and bool(np.isfinite(depths).any()),
         mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
         sigma_scale=sigma_scale(residuals, np.asarray(result.sigma, np.float32)),
         sigma_px=tuple(along_axis) if len(along_axis) == len(known) else card.sigma_px,

@@ -101,7 +101,7 @@ def fine_tune(
 ) -> tuple[float, ...]:
     """The mean loss of every epoch; the model is trained in place by `schedule`.
 
-    train: how the network was pre-trained; its loss and precision are kept.
+    train: how the network was pre-trained; its loss, precision and memory layout are kept.
     Raises: ValueError where no landmark is annotated or the loss does not stay finite.
     """
     if not bool(patches.valid.any()):
@@ -115,6 +115,7 @@ def fine_tune(
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
         augment=schedule.augment,
+        compile=False,  # takes longer than to tune
     )
     frozen = schedule.freeze == "features"
     head = {id(parameter) for parameter in model.head_parameters()}
@@ -140,13 +141,13 @@ def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> Fold
     """Train on one fold's training subjects and predict its test cases. Sets this process's torch threads to 1."""
     torch.set_num_threads(1)
     loaded = load_model(trial.pretrained)
-    cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth="depth" in loaded.model.inputs)
+    cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth="depth" in loaded.card.model.reads)
     fold = make_folds(cases.subjects, trial.num_folds, trial.seed)[number]
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)
     model = starting_network(loaded, trial.start, seed)
     schedule = trial.schedule if trial.start == "pretrained" else replace(trial.schedule, freeze="none")
-    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.model.inputs, crop=loaded.card.crop)
+    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
     losses = fine_tune(
         model, patches.select(torch.as_tensor(fold.train)), schedule, loaded.card.train, seed=seed, on_epoch=on_epoch
     )

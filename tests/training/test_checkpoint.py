@@ -43,9 +43,9 @@ class Planted:
         return Path.touch, (self.path,)
 
 
-def saved(folder: Path):
-    model = build_model(SMALL, HAND)
-    return model, save_model(str(folder), model, toy_card(SMALL))
+def saved(folder: Path, recipe: ModelRecipe = SMALL):
+    model = build_model(recipe, HAND)
+    return model, save_model(str(folder), model, toy_card(recipe))
 
 
 def test_a_model_comes_back_with_its_card(tmp_path):
@@ -178,3 +178,12 @@ def test_a_card_from_before_views_is_one_of_silhouettes(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(card))
     loaded = load_model(str(tmp_path))
     assert loaded.model.inputs == ("silhouette",) and loaded.card.train.views == Views()
+
+
+@pytest.mark.parametrize("width", [16, 32])
+def test_a_card_from_before_sizes_has_its_width(tmp_path, width):
+    saved(tmp_path, ModelRecipe(width=width))
+    card = json.loads((tmp_path / "model.json").read_text())
+    del card["model"]["size"]
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    assert load_model(str(tmp_path)).model.head.in_channels == width

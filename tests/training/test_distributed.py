@@ -48,8 +48,9 @@ def weights(job: PretrainJob) -> dict[str, torch.Tensor]:
     return load_model(job.model_uri).model.state_dict()
 
 
-def test_two_workers_learn_what_one_learns(job, tmp_path):
-    one, two = job, replace(job, out_uri=str(tmp_path / "two"))
+@pytest.mark.parametrize("micro_batch", [None, 3])
+def test_two_workers_learn_what_one_learns(job, tmp_path, micro_batch):
+    one, two = job, replace(job, out_uri=str(tmp_path / "two"), train=replace(job.train, micro_batch=micro_batch))
     entries, steps = run(one, 1)
     others, _ = run(two, 2)
     assert len(entries) == len(others) == 3 and steps[-1] == (171, 171)

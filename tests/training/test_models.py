@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from synth.domain.anatomy import BODY, HAND
+import training.models
+from synth.domain.anatomy import BODY, HAND, Anatomy
 from training.models import ModelRecipe, build_model, soft_argmax
 
 
@@ -13,10 +15,37 @@ def test_table_1_has_the_published_number_of_parameters(anatomy, millions):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == millions
 
 
+def cost(recipe: ModelRecipe, anatomy: Anatomy) -> str:
+    """Parameters and multiply-adds of one patch, in millions."""
+    model = build_model(recipe, anatomy).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 1, *anatomy.size))
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    return f"{num_parameters / 1e6:.2f} / {counter.get_total_flops() / 2e6:.1f}"
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("heatmap, tiny", ModelRecipe(size="tiny")),
+        ("heatmap, base", ModelRecipe(size="base")),
+        ("paper", ModelRecipe(network="paper")),
+    ],
+)
+def test_networks_cost_what_their_module_says(name, recipe):
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in training.models.__doc__.splitlines()]
+    assert [name, cost(recipe, HAND), cost(recipe, BODY)] in rows
+
+
+def test_a_width_of_ones_own_goes_before_that_of_the_size():
+    assert ModelRecipe().channels == 32 and ModelRecipe(size="tiny").channels == 16
+    assert ModelRecipe(size="tiny", width=8).channels == 8
+
+
 def test_a_heatmap_of_one_cell_gives_its_centre():
     logits = torch.full((1, 2, 7, 5), -1e4)
     logits[0, 0, 3, 4] = logits[0, 1, 0, 0] = 1e4
-    points, covariance = soft_argmax(logits, 2.0)
+    points, covariance, _ = soft_argmax(logits, 2.0)
     assert torch.allclose(points[0], torch.tensor([[9.0, 7.0], [1.0, 1.0]]))
     assert covariance.abs().max() < 1e-6
 
@@ -26,7 +55,7 @@ def test_covariance_is_that_of_a_sampled_normal_distribution():
     y, x = torch.meshgrid(torch.arange(64) * 1.0, torch.arange(64) * 1.0, indexing="ij")
     offset = torch.stack([x - 30.2, y - 33.4], -1)
     logits = -0.5 * ((offset @ torch.linalg.inv(true)) * offset).sum(-1)
-    points, covariance = soft_argmax(logits[None, None], 1.0)
+    points, covariance, _ = soft_argmax(logits[None, None], 1.0)
     assert torch.allclose(points[0, 0], torch.tensor([30.7, 33.9]), atol=1e-3)
     assert torch.allclose(covariance[0, 0], true, atol=1e-2)
 

@@ -21,13 +21,15 @@ from training.predict import predict_case
 class Fixed(LandmarkNet):
     """Says the same of every patch."""
 
-    def __init__(self, points, sigma: float) -> None:
+    def __init__(self, points, sigma: float, depth=None) -> None:
         super().__init__(HAND, (1.0, 1.0), has_covariance=True)
         self.points, self.sigma = torch.tensor(points, dtype=torch.float32), sigma
+        self.depth = depth
 
     def forward(self, images):
         covariance = torch.eye(2) * self.sigma**2
-        return Output(self.points.expand(len(images), 5, 2), covariance.expand(len(images), 5, 2, 2))
+        depth = None if self.depth is None else torch.tensor(self.depth).expand(len(images), 5)
+        return Output(self.points.expand(len(images), 5, 2), covariance.expand(len(images), 5, 2, 2), depth)
 
     def head_parameters(self):
         return []
@@ -43,9 +45,9 @@ def case(side: str = "left", spacing: float | None = 2.0) -> Prepared:
     return prepare(hand_image(spacing), HAND, Crop(), ImportSettings(side=side, threshold=0.5))
 
 
-def loaded(points=None, sigma: float = 1.0, **changes) -> LoadedModel:
+def loaded(points=None, sigma: float = 1.0, depth=None, **changes) -> LoadedModel:
     card: ModelCard = replace(toy_card(ModelRecipe()), **{"sigma_scale": (2.0,) * 5, **changes})
-    return LoadedModel(model=Fixed(points or [[48.0, 60.0]] * 5, sigma), card=card)
+    return LoadedModel(model=Fixed(points or [[48.0, 60.0]] * 5, sigma, depth), card=card)
 
 
 def test_sigma_and_radii_are_in_mm():
@@ -81,10 +83,27 @@ def test_a_point_without_tissue_or_too_uncertain_is_untrusted_and_has_no_positio
     assert [row.status for row in found.rows("a")] == list(found.status)
 
 
-def test_depth_is_the_mean_of_the_training_data():
+def slanted_case() -> tuple[Prepared, np.ndarray]:
+    """A case whose depth is a slanted plane, and that depth map."""
     prepared = case()
     depth = np.where(prepared.silhouette, 30.0 + np.arange(96)[None] / 10, 0).astype(np.float32)
-    prepared = replace(prepared, depth_mm=depth)
+    return replace(prepared, depth_mm=depth), depth
+
+
+def test_a_regressed_depth_is_scaled_by_the_cases_own_map():
+    prepared, depth = slanted_case()
+    said = [0.0, 1.0, -1.0, 0.5, 0.0]
+    found = predict_case(loaded(depth=said, depth_regressed=True, mean_depth=(9.0,) * 5), prepared)
+    tissue = depth[depth > 0].astype(np.float64)
+    lifted = np.column_stack([found.patch, tissue.mean() + np.array(said) * tissue.std()])
+    assert found.depth_source == "regressed" and {row.depth_source for row in found.rows("a")} == {"regressed"}
+    assert np.allclose(found.patient_mm, prepared.patch_map.patient_points(lifted), atol=1e-3)
+    forgotten = predict_case(loaded(depth=said, mean_depth=(9.0,) * 5), prepared)
+    assert forgotten.depth_source == "mean" and predict_case(loaded(depth=said), case()).depth_source == ""
+
+
+def test_depth_is_the_mean_of_the_training_data():
+    prepared, depth = slanted_case()
     found = predict_case(loaded(mean_depth=(0.0, 1.0, -1.0, 0.0, 0.0)), prepared)
     tissue = depth[depth > 0].astype(np.float64)
     assert np.allclose(found.viewer[:, :2], found.source - 0.5) and found.depth_source == "mean"

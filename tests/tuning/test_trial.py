@@ -8,15 +8,18 @@ import torch
 
 from synth.domain.anatomy import BODY, HAND
 from synth.domain.patch import Crop
+from tests.training.toy import toy_card
 from tests.tuning.toy import toy_samples, write_network, write_toy
-from training.checkpoint import load_model, read_card
+from training.checkpoint import load_model, read_card, save_model
 from training.data import Patches
+from training.models import ModelRecipe, build_model
 from tuning.cases import check_network, read_cases
 from tuning.folds import make_folds
 from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
 from tuning.refit import (
     ChosenSchedule,
     as_json,
+    calibrated,
     choose,
     is_finished,
     read_chosen,
@@ -85,8 +88,6 @@ def test_from_scratch_forgets_the_pretrained_weights(place):
     with torch.no_grad():
         for parameter in loaded.model.parameters():
             parameter.mul_(0.5)
-    from training.checkpoint import save_model
-
     save_model(str(place / "changed"), loaded.model, loaded.card)
     ours = run_fold(trial_of(place, start="scratch"), 0)
     others = run_fold(trial_of(place, start="scratch", pretrained=str(place / "changed")), 0)
@@ -166,6 +167,24 @@ def test_the_refitted_model_carries_radii_depth_and_its_data(place):
     np.testing.assert_allclose(card.mean_depth, cases.depths().mean(0), rtol=1e-5)
     assert all(factor > 0 for factor in card.sigma_scale)
     assert card.data == {"renderings": "toy", "study": cases.digest, "pretrained": "digest"}
+
+
+@pytest.mark.parametrize("depth", [True, False])
+def test_a_network_keeps_to_its_depths_where_the_study_has_some(place, depth):
+    """A study of 2D images trains its points alone; volumes then get the mean depth of before."""
+    recipe = ModelRecipe(network="heatmap", width=8, regress_depth=True)
+    uri, study = str(place / f"regressing_{depth}"), str(place / f"study_{depth}")
+    torch.manual_seed(3)
+    save_model(uri, build_model(recipe, HAND), replace(toy_card(recipe), depth_regressed=True, mean_depth=(0.5,) * 5))
+    write_toy(toy_samples(20, 1, per_subject=2, pixel_mm=2.0, depth=depth), study)
+    cases, trial = read_cases(study, HAND, depth=True), trial_of(place, f"study_{depth}", pretrained=uri)
+    result = TrialResult(schedule=QUICK, folds=tuple(run_fold(trial, number) for number in range(2)))
+    assert np.isfinite(result.points).all() and np.isfinite([fold.losses for fold in result.folds]).all()
+    refitted = refit(load_model(uri), cases, trial)
+    card = calibrated(refitted.card, cases, result)
+    head = refitted.model.depth_head
+    still = torch.equal(head.bias, load_model(uri).model.depth_head.bias)
+    assert card.depth_regressed == depth and (card.mean_depth == (0.5,) * 5) != depth and still != depth
 
 
 def test_a_network_that_saw_the_study_is_refused(place):
