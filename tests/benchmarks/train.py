@@ -5,7 +5,8 @@
 Of a dataset made by render.py, each in a process of its own, one thread to a core, after a first epoch that is not
 counted: `loop`, plain torch on resident patches; `resident` and `stream`, one Ray Train worker, Ray's own processes
 (some fifteen, which take a tenth of a core for nothing) and a stream's readers on the same core; `apart`, as resident,
-those on the other core; `two`, two workers on two cores, each with half of every batch. `read`: the stream's batches
+those on the other core; `two`, two workers on two cores, each with half of every batch; `ddp`, the same in plain torch,
+two processes and gloo. `read`: the stream's batches
 without training on them; `unpack`: resident batches unpacked; `columns`: a bare pyarrow read of the same columns.
 Images per second, medians over the repeats; needs two idle cores.
 """
@@ -13,6 +14,7 @@ Images per second, medians over the repeats; needs two idle cores.
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from pipelines.cli import as_dict, resolve, start_ray
 from synth.domain.shards import Manifest, read_manifest, write_manifest
@@ -33,21 +36,43 @@ from tests.benchmarks.surroundings import ROOT, surroundings
 from tests.faults.processes import descends, trainers
 from training.job import PretrainJob
 from training.loop import EpochReport, Hooks, fit
-from training.models import build_model
 from training.plan import num_steps
+from training.pretraining import new_model
 from training.split import columns_for, read_split
 
 EPOCHS = 3  # the first is not counted
-ON_TWO_CORES = ("two", "apart")
+ON_TWO_CORES = ("two", "ddp", "apart")
 
 
 def loop(job: PretrainJob) -> float:
     """Images per second of plain torch."""
     patches = read_split(job).train
-    model = build_model(job.model, read_manifest(job.data_uri).anatomy)
+    model = new_model(job)
     reports: list[EpochReport] = []
     fit(model, patches, job.train, seed=1, hooks=Hooks(on_epoch=reports.append))
     return statistics.median(report.images_per_s for report in reports[1:])
+
+
+def ddp(job: PretrainJob) -> float:
+    """Images per second of two processes of plain torch, a thread each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("spawn")
+    rates = context.SimpleQueue()
+    torch.multiprocessing.spawn(_replica, (job, port, rates), nprocs=2)
+    return float(rates.get())
+
+
+def _replica(rank: int, job: PretrainJob, port: int, rates: Any) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    model = DistributedDataParallel(new_model(job), broadcast_buffers=False)
+    reports: list[EpochReport] = []
+    fit(model, read_split(job).train, job.train, seed=1, rank=rank, world=2, hooks=Hooks(on_epoch=reports.append))
+    if rank == 0:
+        rates.put(statistics.median(report.images_per_s for report in reports[1:]))
+    torch.distributed.destroy_process_group()
 
 
 def trained(job: PretrainJob, workers: int, apart: bool = False) -> float:
@@ -130,6 +155,7 @@ MEASURES: dict[str, Callable[[PretrainJob], float]] = {
     "apart": lambda job: trained(job, 1, apart=True),
     "stream": lambda job: trained(replace(job, mode="stream"), 1),
     "two": lambda job: trained(job, 2),
+    "ddp": ddp,
     "read": read,
     "unpack": unpack,
     "columns": columns,
@@ -191,7 +217,7 @@ def main() -> None:
     rates = {name: statistics.median(values) for name, values in found.items()}
     pairs = [
         ("resident", "loop"), ("apart", "loop"), ("stream", "loop"), ("stream", "resident"), ("two", "resident"),
-        ("read", "loop"), ("read", "columns"),
+        ("two", "ddp"), ("read", "loop"), ("read", "columns"),
     ]  # fmt: skip
     ratios: dict[str, Any] = {f"{a} over {b}": rates[a] / rates[b] for a, b in pairs}
     steps = num_steps(given.rows, resolve(given.recipe, []).train.batch)
