@@ -20,14 +20,12 @@ from pipelines.cli import UsageError, as_dict, parser, positive, progress, resol
 from synth.domain.shards import Manifest
 from synth.domain.storage import has_files
 from training import tracking
-from training.checkpoint import ModelCard, load_model, model_files, read_card
+from training.board import Listener
+from training.checkpoint import read_card
 from training.distributed import pretrain
-from training.figures import example_figure
-from training.held_out import true_points
 from training.job import PretrainJob, absolute_uri, claim_output
-from training.loop import predict
 from training.pretraining import new_model
-from training.split import read_held_out
+from training.record import open_record
 from training.step import check_training
 
 
@@ -83,9 +81,8 @@ def job_of(recipe_name: str, overrides: Sequence[str], data: str, out: str, seed
 
 def train_and_record(job: PretrainJob, manifest: Manifest, experiment: str, workers: int, gpu: bool) -> None:
     """None; trains, with progress here and everything of interest in MLflow."""
-    run_ = tracking.start_run(tracking.open_experiment(experiment), f"{job.anatomy} {job.model.network}")
-    with tracking.recorded(run_):
-        run_.log_params({**job.recipe, "seed": job.seed, "workers": workers, "data_digest": manifest.digest})
+    record = open_record(job, manifest, experiment, workers)
+    with tracking.recorded(record.run):
         start_ray(workers)
         with progress(manifest.rows, "img", f"training on {workers} workers") as bar:
 
@@ -97,22 +94,11 @@ def train_and_record(job: PretrainJob, manifest: Manifest, experiment: str, work
 
             def keep(entry: dict[str, float]) -> None:
                 bar.set_postfix_str(f"epoch {entry['epoch'] + 1:g}, held-out {entry['held_out_px']:.2f} px")
-                run_.log_metrics({k: v for k, v in entry.items() if k != "epoch"}, step=int(entry["epoch"]))
+                record.epoch(entry)
 
-            pretrain(job, workers=workers, gpu=gpu, on_progress=show, on_entry=keep)
-        record_result(run_, job, read_card(job.model_uri))
-
-
-def record_result(run_: tracking.Run, job: PretrainJob, card: ModelCard) -> None:
-    """None; the final errors, provenance, examples and the model's own files go to MLflow."""
-    run_.log_metrics({name: value for name, value in card.metrics.items() if value is not None}, step=job.train.epochs)
-    run_.log_tags({"git_commit": card.git_commit, **{f"version.{k}": v for k, v in card.versions.items()}})
-    held_out = read_held_out(job)
-    held_out = held_out.select(torch.arange(min(12, len(held_out))))
-    model = load_model(job.model_uri).model
-    images = held_out.images(torch.arange(len(held_out)))[:, 0].numpy()
-    run_.log_figure(example_figure(images, predict(model, held_out).points, true_points(held_out)), "examples.png")
-    run_.log_files(model_files(job.model_uri), "model")
+            listener = Listener(on_progress=show, on_entry=keep, on_points=record.points)
+            pretrain(job, workers=workers, gpu=gpu, listener=listener)
+        record.close(job)
 
 
 if __name__ == "__main__":

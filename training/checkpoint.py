@@ -234,6 +234,15 @@ def latest_state(folder_uri: str) -> TrainingState | None:
     return TrainingState(progress=progress, weights=weights, optimiser=optimiser, notes=json.loads(texts["notes"]))
 
 
+def newest_progress(folder_uri: str) -> Progress | None:
+    """How far the newest training state of a folder is, by its name, without its loss; None where there is none."""
+    names = _states(folder_uri)
+    if not names:
+        return None
+    epoch, step = (int(number) for number in re.findall(r"\d+", names[-1]))
+    return Progress(epoch=epoch, step=step)
+
+
 def restore_state(state: TrainingState, model: LandmarkNet, optimiser: torch.optim.Optimizer) -> None:
     """None; model and optimiser continue where the state was saved."""
     load_weights(model, state.weights, "checkpoint")

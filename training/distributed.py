@@ -3,15 +3,11 @@
 import os
 import shutil
 import tempfile
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any, cast
 
 import ray
 import torch
-from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2.api.exceptions import TrainingFailedError
@@ -19,64 +15,39 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from synth.domain.storage import has_files
+from training.board import Listener, Reporter, listening
+from training.checkpoint import newest_progress
 from training.job import PretrainJob
 from training.models import LandmarkNet
 from training.outcome import finish
-from training.pretraining import OnEntry, train
+from training.pretraining import train
 from training.split import read_split
 from training.stream import stream_split
 
-OnProgress = Callable[[int, int], None]
-RESTARTS = 2  # of the group of workers, from the last checkpoint, when one is lost
+RESTARTS = 2  # of the group of workers, when one is lost, in a row without a state that is newer than the last
 
 
-class _Board:
-    """A small actor between the workers and the driver: images done, epochs done, and why training cannot go on."""
-
-    def __init__(self) -> None:
-        self.done, self.total = 0, 0
-        self.entries: list[dict[str, float]] = []
-        self.failure = ""
-
-    def step(self, done: int, total: int) -> None:
-        self.done, self.total = done, total
-
-    def entry(self, entry: dict[str, float]) -> None:
-        self.entries.append(entry)
-
-    def fail(self, reason: str) -> None:
-        self.failure = self.failure or reason
-
-    def reason(self) -> str:
-        return self.failure
-
-    def news(self, seen: int) -> tuple[int, int, list[dict[str, float]]]:
-        return self.done, self.total, self.entries[seen:]
-
-
-def pretrain(job: PretrainJob, *, workers: int, gpu: bool = False, on_progress: OnProgress, on_entry: OnEntry) -> None:
+def pretrain(job: PretrainJob, *, workers: int, gpu: bool = False, listener: Listener) -> None:
     """None; when it returns, the job's model is written. Ray must be running; run it again to resume.
 
-    on_progress: called in a thread with (images done, images in all); on_entry: with an epoch's figures
     Raises: ValueError with the reason where training cannot go on.
     """
     if has_files(job.model_uri):
         return
-    board = ray.remote(num_cpus=0)(_Board).remote()
-    stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(board, stop, on_progress, on_entry), daemon=True)
-    watcher.start()
-    try:
-        for attempt in range(1 + RESTARTS):
-            if _attempt(job, board, workers, gpu, last=attempt == RESTARTS):
+    with listening(listener) as board:
+        failures = 0
+        while True:
+            before = newest_progress(job.checkpoints_uri)
+            lost = _attempt(job, board, workers, gpu)
+            if not lost:
                 return
-    finally:
-        stop.set()
-        watcher.join()
+            failures = failures + 1 if newest_progress(job.checkpoints_uri) == before else 0
+            if failures > RESTARTS:
+                raise ValueError(f"training failed: {lost}; run the command again to resume")
 
 
-def _attempt(job: PretrainJob, board: Any, workers: int, gpu: bool, last: bool) -> bool:
-    """Whether training came to its end. Raises ValueError where trying again would not help, or this was the last."""
+def _attempt(job: PretrainJob, board: Any, workers: int, gpu: bool) -> str:
+    """Empty at the end of training, else how its workers were lost. Raises ValueError where that would recur."""
     resources = {"CPU": 1, "GPU": 1} if gpu else {"CPU": 1}
     storage = tempfile.mkdtemp(prefix="synthmark-ray-")  # Ray's bookkeeping; our checkpoints lie in the job's output
     trainer = TorchTrainer(
@@ -95,35 +66,15 @@ def _attempt(job: PretrainJob, board: Any, workers: int, gpu: bool, last: bool) 
     try:
         trainer.fit()
     except TrainingFailedError as error:
-        reason = ray.get(board.reason.remote())
-        if reason or last:
-            raise ValueError(
-                reason or f"training failed: {_first_line(error)}; run the command again to resume"
-            ) from error
-        return False
+        if reason := ray.get(board.reason.remote()):
+            raise ValueError(reason) from error
+        return _last_line(error)
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-    return True
+    return ""
 
 
-def _watch(board: Any, stop: threading.Event, on_progress: OnProgress, on_entry: OnEntry) -> None:
-    seen = 0
-    while True:
-        last = stop.wait(0.5)
-        try:
-            done, total, entries = ray.get(board.news.remote(seen))
-        except RayError:  # Ray is being shut down under us; fit() is where that is reported
-            return
-        seen += len(entries)
-        if total:
-            on_progress(done, total)
-        for entry in entries:
-            on_entry(entry)
-        if last:
-            return
-
-
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
@@ -143,7 +94,7 @@ def _work(config: dict[str, Any]) -> None:
             lambda network: _wrap(network, device, world),
             rank=rank,
             world=world,
-            on_step=_reporter(board) if rank == 0 else None,
+            on_step=Reporter(board) if rank == 0 else None,
             on_entry=(lambda entry: _tell(board, entry)) if rank == 0 else None,
         )
         if rank == 0:
@@ -164,17 +115,3 @@ def _wrap(model: LandmarkNet, device: torch.device, world: int) -> nn.Module:
 
 def _tell(board: Any, entry: dict[str, float]) -> None:
     ray.get(board.entry.remote(entry))
-
-
-def _reporter(board: Any) -> OnProgress:
-    """An on_step callback that tells the board at most twice a second."""
-    last = 0.0
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= 0.5 or done == total:
-            last = now
-            board.step.remote(done, total)
-
-    return report

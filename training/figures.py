@@ -10,21 +10,29 @@ if TYPE_CHECKING:
 
 
 def example_figure(
-    silhouettes: NDArray[np.float32], predicted: NDArray[np.float32], true: NDArray[np.float32], columns: int = 6
+    silhouettes: NDArray[np.float32],
+    predicted: NDArray[np.float32],
+    true: NDArray[np.float32],
+    errors: NDArray[np.float64],
+    columns: int = 6,
 ) -> "Figure":
-    """A figure of N silhouettes (N, H, W) with predicted (crosses) and true (rings) landmarks (N, K, 2) patch px."""
+    """A figure of N silhouettes (N, H, W) with predicted (crosses) and true (rings) landmarks (N, K, 2) patch px.
+
+    errors: (N,) px, each case's mean
+    """
     from matplotlib.figure import Figure
 
     height, width = silhouettes.shape[1:]
     rows = -(-len(silhouettes) // columns)
-    figure = Figure(figsize=(2 * columns, 2 * rows * height / width), layout="tight")
+    figure = Figure(figsize=(2 * columns, 2 * rows * height / width + 0.4), layout="tight")
     for i, silhouette in enumerate(silhouettes):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(silhouette, cmap="gray", vmin=0, vmax=1.6, extent=(0, width, height, 0))
         axes.plot(true[i, :, 0], true[i, :, 1], "o", mfc="none", mec="tab:green", ms=6)
         axes.plot(predicted[i, :, 0], predicted[i, :, 1], "x", color="tab:red", ms=5)
+        axes.set_title(f"{errors[i]:.2f} px", fontsize=8)
         axes.set_axis_off()
-    figure.suptitle("held-out renderings: true (rings), predicted (crosses)", fontsize=9)
+    figure.suptitle("held-out renderings, typical ones, then the worst: true (rings), predicted (crosses)", fontsize=9)
     return figure
 
 

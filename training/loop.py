@@ -32,9 +32,24 @@ class EpochReport:
     wait_share: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """One step: how many of how many steps of the run are done, how many of how many images, over all workers.
+
+    loss: this worker's share of the batch's; rate: the step's learning rate
+    """
+
+    step: int
+    steps: int
+    images: int
+    images_in_all: int
+    loss: float
+    rate: float
+
+
 RateAt = Callable[[int, int], float]
 OnEpoch = Callable[[EpochReport], None]
-OnStep = Callable[[int, int], None]
+OnStep = Callable[[StepReport], None]
 OnSave = Callable[[Progress], None]
 
 
@@ -42,7 +57,7 @@ OnSave = Callable[[Progress], None]
 class Hooks:
     """What a run calls on its way.
 
-    on_epoch: after each epoch; on_step: after each step, with (images done, images in all) over all workers
+    on_epoch: after each epoch; on_step: after each step
     on_save: after each `save_steps` steps of an epoch but its last, on every worker; there the run can go on later
     """
 
@@ -103,10 +118,20 @@ def run_epoch(worker: Worker, source: Source, start: Progress, rate_at: RateAt |
     for step, batch in enumerate(clock.waiting(batches), start.step):
         past = epoch * steps + step
         rate = rate_at(epoch, past) if rate_at else recipe.rate_at(epoch, past, steps)
-        loss += worker.run_step(batch, rate, epoch, step)
+        own = worker.run_step(batch, rate, epoch, step)
+        loss += own
         done = step + 1
         if hooks.on_step is not None:
-            hooks.on_step(epoch * count + min(done * recipe.batch, count), recipe.epochs * count)
+            hooks.on_step(
+                StepReport(
+                    step=past + 1,
+                    steps=recipe.epochs * steps,
+                    images=epoch * count + min(done * recipe.batch, count),
+                    images_in_all=recipe.epochs * count,
+                    loss=own,
+                    rate=rate,
+                )
+            )
         if hooks.on_save is not None and done % hooks.save_steps == 0 and done < steps:
             loss = worker.mean(loss)
             hooks.on_save(Progress(epoch=epoch, step=done, loss=loss))

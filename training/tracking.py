@@ -66,6 +66,11 @@ class Run:
         for start in range(0, len(metrics), CHUNK):
             client.log_batch(self.run_id, metrics=metrics[start : start + CHUNK])
 
+    def last_step(self, name: str) -> int:
+        """The highest step at which a number was recorded; -1 where none was."""
+        history = _client(self.experiment.uri).get_metric_history(self.run_id, name)
+        return max((metric.step for metric in history), default=-1)
+
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Record tags."""
         client = _client(self.experiment.uri)
@@ -228,10 +233,16 @@ def ui_command(uri: str | None = None) -> str:
     return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def _client(uri: str) -> "MlflowClient":
+def quiet_mlflow() -> None:
+    """None; MLflow sends nothing home, and does not tell of every table that it makes or file that it copies."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for noisy in ("alembic", "mlflow.store.db.utils"):  # MLflow 3.17: dozens of lines when a store is created
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _client(uri: str) -> "MlflowClient":
+    quiet_mlflow()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
@@ -267,7 +278,7 @@ def local_model(uri: str) -> str:
     from mlflow import artifacts
     from mlflow.exceptions import MlflowException
 
-    _client(default_uri())  # quiets MLflow
+    quiet_mlflow()
     try:
         fetched = Path(artifacts.download_artifacts(artifact_uri=uri, tracking_uri=_absolute(default_uri())))
     except (MlflowException, OSError) as error:

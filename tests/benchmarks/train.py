@@ -77,6 +77,7 @@ def _replica(rank: int, job: PretrainJob, port: int, rates: Any) -> None:
 
 def trained(job: PretrainJob, workers: int, apart: bool = False) -> float:
     """Images per second through Ray Train; what a stream waits for is in them."""
+    from training.board import Listener
     from training.distributed import pretrain
 
     if apart:
@@ -89,7 +90,7 @@ def trained(job: PretrainJob, workers: int, apart: bool = False) -> float:
         if apart:
             _move_others(os.getpid(), 1)
 
-    pretrain(job, workers=workers, on_progress=lambda done, total: None, on_entry=keep)
+    pretrain(job, workers=workers, listener=Listener(on_entry=keep))
     print(json.dumps({"wait_share": [round(entry["wait_share"], 4) for entry in entries]}), file=sys.stderr)
     return statistics.median(entry["images_per_s"] for entry in entries[1:])
 

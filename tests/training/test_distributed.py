@@ -9,6 +9,7 @@ import torch
 
 from tests.training.rays import quiet_ray
 from tests.training.toy import toy_job
+from training.board import Listener
 from training.checkpoint import latest_state, load_model
 from training.distributed import pretrain
 from training.job import PretrainJob, claim_output
@@ -40,7 +41,8 @@ def run(job: PretrainJob, workers: int) -> tuple[list[dict[str, float]], list[tu
     entries: list[dict[str, float]] = []
     steps: list[tuple[int, int]] = []
     claim_output(job)
-    pretrain(job, workers=workers, on_progress=lambda *step: steps.append(step), on_entry=entries.append)
+    listener = Listener(on_progress=lambda *step: steps.append(step), on_entry=entries.append)
+    pretrain(job, workers=workers, listener=listener)
     return entries, steps
 
 

@@ -1,0 +1,69 @@
+"""What MLflow keeps of a pre-training that was cut off and went on: one run, each point once."""
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from tests.training.toy import toy_job
+from training.board import Point
+from training.job import claim_output
+from training.models import ModelRecipe
+from training.outcome import finish
+from training.pretraining import train
+from training.recipe import TrainRecipe
+from training.record import examples, open_record
+from training.split import read_split
+from training.tracking import find_runs, finish_run, open_experiment
+
+
+class Cut(Exception):
+    pass
+
+
+def test_a_run_that_went_on_is_one_run_with_each_point_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=3, batch=8))
+    manifest, split = claim_output(job), read_split(job)
+    first = open_record(job, manifest, "x", 1)
+    first.points([Point(step, 1 / step, 0.1, 100.0) for step in range(1, 4)])
+
+    def stop(entry: dict[str, float]) -> None:
+        first.epoch(entry)
+        raise Cut
+
+    with pytest.raises(Cut):
+        train(job, split, lambda network: network, on_entry=stop)
+    finish_run(first.run, "FAILED")
+    capsys.readouterr()
+
+    again = open_record(job, manifest, "x", 1)
+    assert again.run == first.run and capsys.readouterr().err == "continues at epoch 2, step 0 of 5, of 3 epochs\n"
+    again.points([Point(step, 1 / step, 0.1, 100.0) for step in range(2, 6)])
+    finish(job, train(job, split, lambda network: network, on_entry=again.epoch), split.held_out)
+    again.close(job)
+    finish_run(again.run)
+
+    client = MlflowClient(again.run.experiment.uri)
+
+    def steps(name: str) -> list[int]:
+        return sorted(metric.step for metric in client.get_metric_history(again.run.run_id, name))
+
+    assert steps("step_loss") == [1, 2, 3, 4, 5] and steps("step_images_per_s") == [1, 2, 3, 4, 5]
+    assert steps("loss") == steps("wait_share") == [0, 1, 2]
+    tags = client.get_run(again.run.run_id).data.tags
+    assert tags["model"] == "models:/synthmark-hand/1" and len(find_runs(open_experiment("x"), {})) == 1
+    assert {artifact.path for artifact in client.list_artifacts(again.run.run_id)} >= {"examples.png", "model"}
+
+
+def test_a_job_that_begins_anew_is_a_run_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
+    manifest = claim_output(job)
+    assert open_record(job, manifest, "x", 1).run != open_record(job, manifest, "x", 1).run
+
+
+def test_examples_are_typical_ones_then_the_worst():
+    errors = np.random.default_rng(1).permutation(100).astype(float)
+    shown = errors[examples(errors)]
+    assert shown[:6].tolist() == [47, 48, 49, 50, 51, 52] and shown[6:].tolist() == [99, 98, 97, 96, 95, 94]
+    assert examples(np.array([2.0, 1.0])) == [0, 1]

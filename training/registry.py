@@ -1,0 +1,71 @@
+"""A model in MLflow's registry: exported as pt2 for others, our own safetensors and JSON beside it for us."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from training.checkpoint import ModelCard, load_model, model_files
+from training.models import LandmarkNet
+from training.tracking import Run, quiet_mlflow
+
+EXAMPLES = 2  # patches of the input example: an export fixes a batch of one
+
+
+class Exported(nn.Module):
+    """What others get: patches (N, C, H, W) float32 to landmarks (N, K, 2), or (N, K, 3) with regressed depths."""
+
+    def __init__(self, model: LandmarkNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        output = self.model(images)
+        if output.depth is None:
+            return output.points
+        return torch.cat([output.points, output.depth[..., None]], -1)
+
+
+def register(run: Run, model_uri: str, name: str) -> str:
+    """models:/NAME/VERSION of a new version under `name`: the model in a folder or URI of ours, logged by `run`.
+
+    The export has a signature and takes any number of patches; it is never read by synthmark.
+    """
+    loaded = load_model(model_uri)
+    quiet_mlflow()
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    example = _example(loaded.card)
+    network = Exported(loaded.model).eval()
+    with torch.no_grad():
+        answer = network(example).numpy()
+    inputs, outputs = (Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))]) for array in (example.numpy(), answer))
+    mlflow.set_tracking_uri(run.experiment.uri)
+    with TemporaryDirectory(prefix="synthmark-model-") as scratch, mlflow.start_run(run.run_id):
+        for file, content in model_files(model_uri).items():
+            (Path(scratch) / file).write_bytes(content)
+        info = mlflow.pytorch.log_model(
+            network,
+            name="registered",
+            serialization_format="pt2",
+            signature=ModelSignature(inputs=inputs, outputs=outputs),
+            input_example=example.numpy(),
+            extra_files=[str(path) for path in Path(scratch).iterdir()],
+            pip_requirements=[
+                f"torch=={torch.__version__.split('+')[0]}"
+            ],  # else MLflow tries it in a process of its own
+            registered_model_name=name,
+            metadata={"anatomy": loaded.card.anatomy.name, "inputs": list(loaded.card.model.inputs)},
+        )
+    return f"models:/{name}/{info.registered_model_version}"
+
+
+def _example(card: ModelCard) -> Tensor:
+    """Patches that show a square."""
+    height, width = card.anatomy.size
+    example = torch.zeros(EXAMPLES, len(card.model.inputs), height, width)
+    example[..., height // 4 : -height // 4, width // 4 : -width // 4] = 1
+    return example
