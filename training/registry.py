@@ -6,23 +6,22 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import ModelCard, load_model, model_files
-from training.models import LandmarkNet
+from training.checkpoint import LoadedModel, ModelCard, load_model, model_files
 from training.tracking import Run, quiet_mlflow
 
 EXAMPLES = 2  # patches of the input example: an export fixes a batch of one
 
 
 class Exported(nn.Module):
-    """What others get: patches (N, C, H, W) float32 to landmarks (N, K, 2), or (N, K, 3) with regressed depths."""
+    """What others get: patches (N, C, H, W) float32 to landmarks (N, K, 2), or (N, K, 3) with learnt depths."""
 
-    def __init__(self, model: LandmarkNet) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.with_depth = loaded.model, loaded.card.depth_regressed
 
     def forward(self, images: Tensor) -> Tensor:
         output = self.model(images)
-        if output.depth is None:
+        if output.depth is None or not self.with_depth:
             return output.points
         return torch.cat([output.points, output.depth[..., None]], -1)
 
@@ -39,11 +38,12 @@ def register(run: Run, model_uri: str, name: str) -> str:
     from mlflow.types import Schema, TensorSpec
 
     example = _example(loaded.card)
-    network = Exported(loaded.model).eval()
+    network = Exported(loaded).eval()
     with torch.no_grad():
         answer = network(example).numpy()
     inputs, outputs = (Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))]) for array in (example.numpy(), answer))
     mlflow.set_tracking_uri(run.experiment.uri)
+    mlflow.set_registry_uri(run.experiment.uri)
     with TemporaryDirectory(prefix="synthmark-model-") as scratch, mlflow.start_run(run.run_id):
         for file, content in model_files(model_uri).items():
             (Path(scratch) / file).write_bytes(content)

@@ -275,12 +275,14 @@ def local_model(uri: str) -> str:
     """
     if not uri.startswith(("models:/", "runs:/")):
         return uri
-    from mlflow import artifacts
+    quiet_mlflow()
+    import mlflow
     from mlflow.exceptions import MlflowException
 
-    quiet_mlflow()
+    mlflow.set_tracking_uri(_absolute(default_uri()))
+    mlflow.set_registry_uri(_absolute(default_uri()))  # else that of whoever was asked first in this process
     try:
-        fetched = Path(artifacts.download_artifacts(artifact_uri=uri, tracking_uri=_absolute(default_uri())))
+        fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
     except (MlflowException, OSError) as error:
         raise ValueError(f"model {uri} cannot be fetched from {default_uri()}: {error}") from error
     for folder in (fetched, fetched / "extra_files"):

@@ -96,8 +96,8 @@ def errors(model: LandmarkNet, patches: Patches, anatomy: Anatomy) -> dict[str, 
 def patches_of(uri: str, recipe: Recipe) -> Patches:
     """A dataset's patches for the recipe's network."""
     anatomy = read_manifest(uri).anatomy
-    samples = read_samples(uri, anatomy, depth="depth" in recipe.model.inputs)
-    return Patches.from_samples(samples, anatomy, inputs=recipe.model.inputs, crop=recipe.render.crop)
+    samples = read_samples(uri, anatomy, depth="depth" in recipe.model.reads)
+    return Patches.from_samples(samples, anatomy, inputs=recipe.model.reads, crop=recipe.render.crop)
 
 
 def run(recipe: Recipe, samples: int, given: argparse.Namespace, number: int) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def run(recipe: Recipe, samples: int, given: argparse.Namespace, number: int) ->
         seed=given.seed, data_uri=given.data, out_uri="",
     )  # fmt: skip
     table = read_rows(given.data, manifest, np.arange(samples), columns_for(job, manifest.anatomy))
-    patches = Patches.from_table(table, manifest.anatomy, "cpu", inputs=recipe.model.inputs, crop=recipe.render.crop)
+    patches = Patches.from_table(table, manifest.anatomy, "cpu", inputs=recipe.model.reads, crop=recipe.render.crop)
     model, seconds = trained(job, patches, given.images)
     tests = {"unseen": given.unseen, **dict(study.split("=", 1) for study in given.study)}
     found = {name: errors(model, patches_of(uri, recipe), manifest.anatomy) for name, uri in tests.items()}

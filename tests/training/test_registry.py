@@ -2,8 +2,10 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import torch
@@ -33,13 +35,15 @@ def registered(tmp_path_factory):
     home = tmp_path_factory.mktemp("registry")
     model = ModelRecipe(width=8, inputs=("silhouette", "observed"), regress_depth=True)
     torch.manual_seed(1)
-    save_model(str(home / "model"), build_model(model, HAND), toy_card(model))
+    save_model(str(home / "model"), build_model(model, HAND), replace(toy_card(model), depth_regressed=True))
     experiment = open_experiment("registry", f"sqlite:///{home}/mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         with recorded(start_run(experiment, "one")) as run:
             uri = register(run, str(home / "model"), "hands")
         patch.setenv("SYNTHMARK_MLFLOW", experiment.uri)
+        mlflow.set_tracking_uri(f"sqlite:///{home}/other.db")  # whoever reads it need not have written it
+        mlflow.set_registry_uri(f"sqlite:///{home}/other.db")
         yield home / "model", uri
 
 
@@ -53,10 +57,11 @@ def test_a_version_is_our_own_model(registered):
 
 def test_the_export_says_what_ours_says_of_any_number_of_patches(registered):
     folder, uri = registered
+    archive_folder = Path(local_model(uri)).parent
     info = get_model_info(uri)
     assert [tuple(spec.shape) for spec in info.signature.inputs.inputs] == [(-1, 2, 96, 96)]
     assert [tuple(spec.shape) for spec in info.signature.outputs.inputs] == [(-1, 5, 3)]
-    (archive,) = Path(local_model(uri)).parent.rglob("model.pt2")
+    (archive,) = archive_folder.rglob("model.pt2")
     program = torch.export.load(archive).module()
     model = load_model(str(folder)).model
     for count in (1, 3, 5):
