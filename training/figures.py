@@ -24,7 +24,7 @@ def example_figure(
 
     height, width = silhouettes.shape[1:]
     rows = -(-len(silhouettes) // columns)
-    figure = Figure(figsize=(2 * columns, 2 * rows * height / width + 0.4), layout="tight")
+    figure = Figure(figsize=(2 * columns, rows * (2 * height / width + 0.3) + 0.4), layout="constrained")
     for i, silhouette in enumerate(silhouettes):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(silhouette, cmap="gray", vmin=0, vmax=1.6, extent=(0, width, height, 0))
