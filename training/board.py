@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from training.loop import StepReport
 
@@ -83,7 +84,10 @@ class Listener:
 @contextmanager
 def listening(listener: Listener) -> Iterator[Any]:
     """A context with a Board (a Ray actor's handle) whose news reach the listener, all of it by the context's end."""
-    board = ray.remote(num_cpus=0)(Board).remote()
+    here = NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )  # other nodes may be lost
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(board, stop, listener), daemon=True)
     watcher.start()

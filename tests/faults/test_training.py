@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def start(home: Path, data: Path, log: Path) -> "subprocess.Popen[bytes]":
+def start(home: Path, data: Path, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
     """`pretrain.py` in a process of its own."""
-    environment = {**os.environ, "SYNTHMARK_MLFLOW": f"sqlite:///{home}/mlflow.db", "PYTHONPATH": str(ROOT)}
+    store = f"sqlite:///{home}/mlflow.db"
+    environment = {**os.environ, "SYNTHMARK_MLFLOW": store, "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *options(data, home / "out")]
     with log.open("ab") as stream:
         return subprocess.Popen(command, cwd=home, env=environment, stdout=stream, stderr=subprocess.STDOUT)
@@ -91,4 +93,30 @@ def test_a_killed_driver_is_resumed_inside_the_epoch(undisturbed: Path, tmp_path
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30, "its workers end")
     assert not has_files(str(tmp_path / "out" / "model"))
     assert start(tmp_path, undisturbed / "data", log).wait(PATIENCE_S) == 0, log.read_text()[-3000:]
+    assert same_weights(tmp_path, undisturbed)
+
+
+@pytest.fixture
+def cluster() -> Iterator[object]:
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield made
+    made.shutdown()
+
+
+def test_a_lost_node_changes_nothing(cluster: object, undisturbed: Path, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    assert isinstance(cluster, Cluster)
+    log = tmp_path / "log"
+    lost = cluster.add_node(num_cpus=1)
+    run = start(tmp_path, undisturbed / "data", log, RAY_ADDRESS=cluster.address)
+    under_way(tmp_path, run)
+    (raylet,) = [info.process.pid for info in lost.all_processes["raylet"]]
+    assert trainers(raylet), "it trains on the node that is lost"
+    cluster.remove_node(lost, allow_graceful=False)
+    assert run.poll() is None
+    cluster.add_node(num_cpus=1)
+    assert run.wait(PATIENCE_S) == 0, log.read_text()[-3000:]
     assert same_weights(tmp_path, undisturbed)
