@@ -120,7 +120,9 @@ def _air(blocks: Blocks) -> tuple[float, float]:
     varied = blocks.deviation > 0
     if not varied.any():
         return lowest, 0.0
-    mean, deviation = blocks.mean[varied], blocks.deviation[varied]
+    whole = varied & ~ndimage.binary_dilation(~varied, np.ones((3, 3, 3)))  # of no block that padding takes a part of
+    sure = whole if whole.any() else varied
+    mean, deviation = blocks.mean[sure], blocks.deviation[sure]
     dark = mean <= np.quantile(mean, AIR)
     air, noise = float(np.median(mean[dark])), float(np.median(deviation[dark]))
     blank = varied.mean() < 1 - AIR and noise > RICIAN * (air - lowest)

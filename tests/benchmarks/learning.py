@@ -80,8 +80,11 @@ def trained(job: PretrainJob, patches: Patches, images: int) -> tuple[LandmarkNe
 
 
 def errors(model: LandmarkNet, patches: Patches, anatomy: Anatomy) -> dict[str, Any]:
-    """Errors in patch px."""
-    found = errors_px(predict(model, patches).points, true_points(patches))
+    """Errors in patch px, of landmarks that lie in the patch."""
+    truth = true_points(patches)
+    height, width = patches.size
+    truth[((truth < 0) | (truth > [width, height])).any(2)] = np.nan
+    found = errors_px(predict(model, patches).points, truth)
     cases = np.nanmean(found, 1)
     return {
         "mean": float(np.nanmean(found)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, rotate
 
 from synth.compartments import Label
 from synth.domain.anatomy import anatomy_named
@@ -181,3 +181,14 @@ def test_water_and_fat_together_are_the_whole_hand():
     assert dice(water) < 0.95 and dice(add_dixon(water, fat)) > 0.985
     with pytest.raises(ValueError, match="one scan"):
         add_dixon(water, Volume(voxels=fat.voxels[1:], index_to_patient=AFFINE))
+
+
+@pytest.mark.parametrize("degrees", [6, 20])
+def test_padding_of_an_oblique_scan_is_not_taken_for_its_air(degrees):
+    straight = scan(noise=60.0)
+    voxels, mask = np.asarray(straight.voxels, np.float32), comb().astype(np.float32)
+    for axes in ((0, 1), (1, 2), (0, 2)):
+        voxels, mask = (rotate(array, degrees, axes, order=1) for array in (voxels, mask))  # beyond it is 0
+    turned = Volume(voxels=voxels, index_to_patient=AFFINE)
+    assert find_field(turned).air == pytest.approx(np.median(straight.voxels[:10]), rel=0.05)
+    assert dice(turned, mask > 0.5) > 0.99
