@@ -25,7 +25,7 @@ from training.checkpoint import read_card
 from training.distributed import pretrain
 from training.job import PretrainJob, absolute_uri, claim_output
 from training.pretraining import new_model
-from training.record import open_record
+from training.record import open_record, record_left_open
 from training.step import check_training
 
 
@@ -55,6 +55,9 @@ def main(argv: Sequence[str]) -> str:
     show_recipe(resolve(arguments.recipe, arguments.overrides))
     if not has_files(job.model_uri):
         train_and_record(job, manifest, arguments.experiment, workers, arguments.gpu)
+    elif record := record_left_open(job, manifest, arguments.experiment):
+        with tracking.recorded(record.run):
+            record.close(job)
     card = read_card(job.model_uri)
     error = card.metrics["held_out_px"]
     return f"{job.model_uri}: {card.anatomy.name}, {card.model.network}, held-out error {error:.2f} px"

@@ -84,9 +84,8 @@ class Listener:
 @contextmanager
 def listening(listener: Listener) -> Iterator[Any]:
     """A context with a Board (a Ray actor's handle) whose news reach the listener, all of it by the context's end."""
-    here = NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=False
-    )  # other nodes may be lost
+    # with the driver: any other node may be lost
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(board, stop, listener), daemon=True)

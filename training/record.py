@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synth.domain.shards import Manifest
 from training import tracking
 from training.board import Point
-from training.checkpoint import latest_state, load_model, model_files
+from training.checkpoint import TrainingState, latest_state, load_model, model_files
 from training.figures import example_figure
 from training.held_out import true_points
 from training.job import PretrainJob
@@ -32,8 +32,8 @@ EXAMPLES = 6  # typical ones, and as many of the worst
 class Record:
     """A pre-training's run in MLflow.
 
-    epochs, steps: how many of them are recorded already. A run that goes on repeats those since its newest state with
-        the same bits; they are left out
+    epochs, steps: how many of them came already. A run that goes on, here or in another driver, repeats those since
+        its newest state with the same bits; they are left out
     """
 
     run: tracking.Run
@@ -52,6 +52,7 @@ class Record:
     def points(self, points: list[Point]) -> None:
         """The next points of the learning curve; they are sent every ten seconds, all of them together."""
         self._waiting += [point for point in points if point.step > self.steps]
+        self.steps = max([self.steps, *(point.step for point in points)])
         if self._waiting and time.monotonic() - self._flushed >= FLUSH_S:
             self.flush()
 
@@ -61,7 +62,6 @@ class Record:
         self.run.log_curves(
             {name: [(point.step, getattr(point, what)) for point in self._waiting] for what, name in names.items()}
         )
-        self.steps = max([self.steps, *(point.step for point in self._waiting)])
         self._waiting, self._flushed = [], time.monotonic()
 
     def close(self, job: PretrainJob) -> None:
@@ -72,7 +72,8 @@ class Record:
         if loaded.card.sigma_scale is not None:
             scales = zip(loaded.card.anatomy.names, loaded.card.sigma_scale, strict=True)
             metrics |= {f"sigma_scale.{name}": scale for name, scale in scales if scale is not None}
-        self.run.log_metrics(metrics, step=job.train.epochs)
+        if self.run.last_step("held_out_px") < job.train.epochs:  # else an earlier driver was lost after it
+            self.run.log_metrics(metrics, step=job.train.epochs)
         held_out = read_held_out(job)
         points, truth = predict(loaded.model, held_out).points, true_points(held_out)
         errors = np.nan_to_num(np.nanmean(errors_px(points, truth), 1))
@@ -97,24 +98,45 @@ def examples(errors: NDArray[np.float64]) -> list[int]:
 
 def open_record(job: PretrainJob, manifest: Manifest, experiment: str, workers: int) -> Record:
     """The record of a job: that of its interrupted run, where there is one and a state to go on from; else anew."""
-    place = tracking.open_experiment(experiment)
-    identity = hashlib.sha256(f"{job.out_uri}\n{manifest.digest}\n{job.seed}".encode()).hexdigest()
-    tags = {"pretraining": identity}
+    place, tags = tracking.open_experiment(experiment), _tags(job, manifest)
     state = latest_state(job.checkpoints_uri)
     if state is not None:
         steps = num_steps(manifest.rows - num_held_out(manifest.rows), job.train.batch)
         where = f"epoch {state.progress.epoch + 1}, step {state.progress.step} of {steps}"
         print(f"continues at {where}, of {job.train.epochs} epochs", file=sys.stderr)
         for run, status in reversed(tracking.find_runs(place, tags)):
-            found = tracking.resume_run(place, run.run_id) if status != "FINISHED" else None
+            found = _resumed(run, state) if status != "FINISHED" else None
             if found is not None:
-                record = Record(run=found, epochs=found.last_step("held_out_px") + 1, steps=found.last_step(CURVE))
-                for entry in state.notes["history"]:
-                    record.epoch(entry)
-                return record
+                return found
     run = tracking.start_run(place, f"{job.anatomy} {job.model.network}", tags=tags)
     run.log_params(
         {**job.recipe, "seed": job.seed, "workers": workers, "mode": job.mode, "data_digest": manifest.digest}
     )
     run.log_tags({"git_commit": git_commit(), **{f"version.{name}": text for name, text in versions().items()}})
     return Record(run=run, epochs=0, steps=-1)
+
+
+def record_left_open(job: PretrainJob, manifest: Manifest, experiment: str) -> Record | None:
+    """The record of a finished model whose driver was lost before all was recorded; None where nothing is left."""
+    runs = tracking.find_runs(tracking.open_experiment(experiment), _tags(job, manifest))
+    state = latest_state(job.checkpoints_uri)
+    if not runs or state is None or runs[-1][1] == "FINISHED":
+        return None
+    return _resumed(runs[-1][0], state)
+
+
+def _tags(job: PretrainJob, manifest: Manifest) -> dict[str, str]:
+    """By which a job's runs are found."""
+    identity = f"{job.out_uri}\n{manifest.digest}\n{job.seed}"
+    return {"pretraining": hashlib.sha256(identity.encode()).hexdigest()}
+
+
+def _resumed(run: tracking.Run, state: TrainingState) -> Record | None:
+    """The run's record, with every epoch that the state knows; None where the store does not have the run any more."""
+    found = tracking.resume_run(run.experiment, run.run_id)
+    if found is None:
+        return None
+    record = Record(run=found, epochs=found.last_step("held_out_px") + 1, steps=found.last_step(CURVE))
+    for entry in state.notes["history"]:
+        record.epoch(entry)
+    return record

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.training.toy import toy_job
+from pipelines.pretrain import job_of, main
+from tests.training.toy import toy_dataset, toy_job
 from training.board import Point
 from training.job import claim_output
 from training.models import ModelRecipe
@@ -60,6 +61,45 @@ def test_a_job_that_begins_anew_is_a_run_of_its_own(tmp_path, monkeypatch):
     job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
     manifest = claim_output(job)
     assert open_record(job, manifest, "x", 1).run != open_record(job, manifest, "x", 1).run
+
+
+def test_workers_that_were_lost_between_two_sendings_double_no_point(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
+    record = open_record(job, claim_output(job), "x", 1)
+    for speed, steps in ((100.0, (1,)), (100.0, (2, 3, 4)), (90.0, (3, 4, 5))):  # 3 and 4 again, at another speed
+        record.points([Point(step, 1 / step, 0.1, speed) for step in steps])
+    record.flush()
+    history = MlflowClient(record.run.experiment.uri).get_metric_history(record.run.run_id, "step_images_per_s")
+    assert [metric.step for metric in history] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("lost_in", ["register", "example_figure"])
+def test_a_model_whose_driver_was_lost_before_it_was_recorded_is_recorded_later(tmp_path, monkeypatch, lost_in):
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    toy_dataset(str(tmp_path / "data"), 40, 1)
+    overrides = ["model.width=8", "train.epochs=1"]
+    job = job_of("hand_smoke", overrides, str(tmp_path / "data"), str(tmp_path / "out"), 1)
+    manifest, split = claim_output(job), read_split(job)
+    first = open_record(job, manifest, "pretrain", 1)
+    finish(job, train(job, split, lambda network: network, on_entry=first.epoch), split.held_out)
+
+    def stop(*_: object) -> None:
+        raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"training.record.{lost_in}", stop)
+        with pytest.raises(Cut):
+            first.close(job)
+
+    settings = [word for override in overrides for word in ("--set", override)]
+    for _ in range(2):  # the second time nothing is left to do
+        main(["hand_smoke", "--data", job.data_uri, "--out", job.out_uri, *settings])
+    client = MlflowClient(first.run.experiment.uri)
+    ((run, status),) = find_runs(first.run.experiment, {})
+    assert run == first.run and status == "FINISHED"
+    assert client.get_run(run.run_id).data.tags["model"] == "models:/synthmark-hand/1"
+    assert [metric.step for metric in client.get_metric_history(run.run_id, "held_out_px")] == [0, 1]
 
 
 def test_examples_are_typical_ones_then_the_worst():
