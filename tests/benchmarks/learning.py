@@ -6,8 +6,7 @@
 Each run takes the first N samples of DATA as often as it needs to show that many images to the network (the last pass
 may be a part of one), with the recipe's augmentation, one thread, no Ray; networks are compared at equal time by giving
 each as many images as it trains in that time. A rate that decays by epochs decays over the run as it would over the
-recipe's epochs. Then the errors, in patch px: of renderings of another seed, and of studies, zero-shot: mean, median,
-the worst case's mean, the worst landmark, and the mean of each landmark.
+recipe's epochs. Then the errors (landmark_errors.py) of renderings of another seed, and of studies, zero-shot.
 """
 
 import argparse
@@ -21,18 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.cli import as_dict, resolve
-from pipelines.recipes import Recipe
-from synth.domain.anatomy import Anatomy
+from pipelines.pretrain import job_of
 from synth.domain.rows import read_rows
-from synth.domain.shards import read_manifest, read_samples
+from synth.domain.shards import read_manifest
+from tests.benchmarks.landmark_errors import errors
 from tests.benchmarks.surroundings import surroundings
 from training.checkpoint import ModelCard, save_model
 from training.data import Patches
-from training.held_out import true_points
 from training.job import PretrainJob
-from training.loop import fit, predict
-from training.metrics import errors_px
+from training.loop import fit
 from training.models import LandmarkNet
 from training.pretraining import new_model
 from training.split import columns_for
@@ -79,46 +75,19 @@ def trained(job: PretrainJob, patches: Patches, images: int) -> tuple[LandmarkNe
     return model, time.process_time() - begun
 
 
-def errors(model: LandmarkNet, patches: Patches, anatomy: Anatomy) -> dict[str, Any]:
-    """Errors in patch px, of landmarks that lie in the patch."""
-    truth = true_points(patches)
-    height, width = patches.size
-    truth[((truth < 0) | (truth > [width, height])).any(2)] = np.nan
-    found = errors_px(predict(model, patches).points, truth)
-    cases = np.nanmean(found, 1)
-    return {
-        "mean": float(np.nanmean(found)),
-        "median": float(np.nanmedian(found)),
-        "worst_case": float(np.nanmax(cases)),
-        "worst_case_row": int(np.nanargmax(cases)),
-        "worst_landmark": float(np.nanmax(found)),
-        "landmarks": dict(zip(anatomy.names, np.nanmean(found, 0).round(3).tolist(), strict=True)),
-    }
-
-
-def patches_of(uri: str, recipe: Recipe) -> Patches:
-    """A dataset's patches for the recipe's network."""
-    anatomy = read_manifest(uri).anatomy
-    samples = read_samples(uri, anatomy, depth="depth" in recipe.model.reads)
-    return Patches.from_samples(samples, anatomy, inputs=recipe.model.reads, crop=recipe.render.crop)
-
-
-def run(recipe: Recipe, samples: int, given: argparse.Namespace, number: int) -> dict[str, Any]:
+def run(samples: int, given: argparse.Namespace, number: int) -> dict[str, Any]:
     """One run."""
     manifest = read_manifest(given.data)
-    job = PretrainJob(
-        anatomy=recipe.anatomy, model=recipe.model, train=recipe.train, crop=recipe.render.crop, recipe=as_dict(recipe),
-        seed=given.seed, data_uri=given.data, out_uri="",
-    )  # fmt: skip
+    job = job_of(given.recipe, given.overrides, given.data, given.out or "kept nowhere", given.seed)
     table = read_rows(given.data, manifest, np.arange(samples), columns_for(job, manifest.anatomy))
-    patches = Patches.from_table(table, manifest.anatomy, "cpu", inputs=recipe.model.reads, crop=recipe.render.crop)
+    patches = Patches.from_table(table, manifest.anatomy, "cpu", inputs=job.model.reads, crop=job.crop)
     model, seconds = trained(job, patches, given.images)
     tests = {"unseen": given.unseen, **dict(study.split("=", 1) for study in given.study)}
-    found = {name: errors(model, patches_of(uri, recipe), manifest.anatomy) for name, uri in tests.items()}
+    found = {name: errors(model, uri, job.crop) for name, uri in tests.items()}
     if given.out:
         card = ModelCard(
-            anatomy=manifest.anatomy, model=recipe.model, train=recipe.train, crop=recipe.render.crop,
-            recipe=as_dict(recipe), git_commit=surroundings()["commit"], versions={}, data={},
+            anatomy=manifest.anatomy, model=job.model, train=job.train, crop=job.crop, recipe=job.recipe,
+            git_commit=surroundings()["commit"], versions={}, data={},
         )  # fmt: skip
         save_model(str(Path(given.out) / f"model-{number}"), model, card)
     said = {"recipe": given.recipe, "set": given.overrides, "samples": samples, "images": given.images}
@@ -139,9 +108,8 @@ def main() -> None:
     options.add_argument("--out", help="where the models are kept")
     given = options.parse_args()
     torch.set_num_threads(1)
-    recipe = resolve(given.recipe, given.overrides)
     for number, samples in enumerate(given.samples):
-        print(json.dumps(run(recipe, samples, given, number)), flush=True)
+        print(json.dumps(run(samples, given, number)), flush=True)
 
 
 if __name__ == "__main__":

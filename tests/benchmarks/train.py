@@ -14,7 +14,6 @@ Images per second, medians over the repeats; needs two idle cores.
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,10 +29,11 @@ import pyarrow.parquet as pq
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from pipelines.cli import as_dict, resolve, start_ray
+from pipelines.cli import resolve, start_ray
+from pipelines.pretrain import job_of as whole_job
 from synth.domain.shards import Manifest, read_manifest, write_manifest
 from tests.benchmarks.surroundings import ROOT, surroundings
-from tests.faults.processes import descends, trainers
+from tests.faults.processes import descends, free_port, trainers
 from training.job import PretrainJob
 from training.loop import EpochReport, Hooks, fit
 from training.plan import num_steps
@@ -55,9 +55,7 @@ def loop(job: PretrainJob) -> float:
 
 def ddp(job: PretrainJob) -> float:
     """Images per second of two processes of plain torch, a thread each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     context = torch.multiprocessing.get_context("spawn")
     rates = context.SimpleQueue()
     torch.multiprocessing.spawn(_replica, (job, port, rates), nprocs=2)
@@ -178,7 +176,6 @@ def measured(name: str, options: argparse.Namespace) -> float:
 
 def job_of(options: argparse.Namespace, folder: str) -> PretrainJob:
     """A short run of the recipe on the first rows of the data."""
-    recipe = resolve(options.recipe, [])
     whole = read_manifest(options.data)
     kept = [shard for shard in whole.shards if shard.first_id < options.rows]
     part = Path(folder) / "data"
@@ -186,16 +183,8 @@ def job_of(options: argparse.Namespace, folder: str) -> PretrainJob:
     for shard in kept:
         (part / shard.name).symlink_to(Path(options.data).resolve() / shard.name)
     write_manifest(str(part), Manifest(kind="renderings", anatomy=whole.anatomy, recipe={}, seed=1, shards=tuple(kept)))
-    return PretrainJob(
-        anatomy=recipe.anatomy,
-        model=recipe.model,
-        train=replace(recipe.train, epochs=EPOCHS),
-        crop=recipe.render.crop,
-        recipe=as_dict(recipe),
-        seed=1,
-        data_uri=str(part),
-        out_uri=f"{folder}/out",
-    )
+    job = whole_job(options.recipe, [], str(part), f"{folder}/out", 1)
+    return replace(job, train=replace(job.train, epochs=EPOCHS))
 
 
 def main() -> None:

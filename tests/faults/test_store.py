@@ -1,7 +1,6 @@
 """An S3-compatible store on loopback: no half object under a final name, no unfinished upload, the same bits."""
 
 import multiprocessing
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from synth.domain.storage import filesystem, write_bytes
 from synth.domain.uploads import _client, abort_uploads
 from synth.worker import plan_shards
 from tests.commands import ROOT
-from tests.faults.processes import kill, wait_for
+from tests.faults.processes import answers, free_port, kill, wait_for
 from tests.faults.undisturbed import SEED, check_dataset, recipe, render_plainly, undisturbed
 
 pytestmark = pytest.mark.slow
@@ -29,15 +28,13 @@ LARGE = bytes(25 << 20)  # goes up in three parts
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """(host:port, log of the requests) of a server that lives as long as these tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("store") / "requests"
     command = [sys.executable, "-m", "tests.faults.store", "-H", "127.0.0.1", "-p", str(port)]
     with log.open("wb") as stream:
         running = subprocess.Popen(command, stderr=stream, stdout=stream, cwd=ROOT)
     try:
-        wait_for(lambda: running.poll() is not None or _answers(port), 30, "the store starts")
+        wait_for(lambda: running.poll() is not None or answers(port), 30, "the store starts")
         assert running.poll() is None, log.read_text()
         yield f"127.0.0.1:{port}", log
     finally:
@@ -57,11 +54,6 @@ def store(
     uri = f"s3://{bucket}/hands?scheme=http&endpoint_override={endpoint}&allow_bucket_creation=true"
     filesystem(uri)[0].create_dir(bucket)
     return uri, log
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _path(uri: str) -> str:

@@ -24,19 +24,13 @@ from training.recipe import TrainRecipe, paper_training
 from training.split import read_split
 from training.views import Views, hand_views
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 READS = ("silhouette", "depth", "observed")
 RECIPES = {
     "heatmap": ModelRecipe(width=8, inputs=READS, regress_depth=True),
     "paper": ModelRecipe(network="paper", inputs=("depth",), regress_depth=True, dropout=0.0),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def slanted(count: int, points: np.ndarray | None = None) -> Samples:

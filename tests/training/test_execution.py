@@ -19,17 +19,11 @@ from training.recipe import TrainRecipe, paper_training
 from training.step import Worker, make_optimiser
 from training.views import hand_views
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 HEATMAP = ModelRecipe(width=8, inputs=("silhouette", "observed"))
 PAPER = ModelRecipe(network="paper", inputs=("silhouette", "observed"), dropout=0.0)
 PLAIN = TrainRecipe(epochs=2, batch=10, precision="float32", augment=0.5, views=hand_views())
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network_of(recipe: ModelRecipe) -> LandmarkNet:

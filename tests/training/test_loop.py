@@ -19,15 +19,9 @@ from training.recipe import TrainRecipe, paper_training
 from training.step import Worker, make_optimiser
 from training.views import Views
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = ModelRecipe(width=8)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def seeded(recipe: ModelRecipe):

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.commands import ROOT
+from tests.faults.processes import answers, free_port, wait_for
 from tests.training.toy import toy_dataset
 from training.checkpoint import load_model
 from training.tracking import local_model
@@ -23,12 +23,6 @@ from training.tracking import local_model
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
 PATIENCE_S = 300
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -50,7 +44,8 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        wait_for_port(dashboard, running, tmp_path / "head.log")
+        wait_for(lambda: running.poll() is not None or answers(dashboard), PATIENCE_S, "the dashboard")
+        assert running.poll() is None, (tmp_path / "head.log").read_text()[-3000:]
         yield f"http://127.0.0.1:{dashboard}", environment
     finally:
         running.send_signal(signal.SIGTERM)
@@ -58,17 +53,6 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             running.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, signal.SIGKILL)
-
-
-def wait_for_port(port: int, running: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        assert running.poll() is None, log.read_text()[-3000:]
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"no dashboard within {PATIENCE_S} s: {log.read_text()[-3000:]}")
 
 
 def test_a_submitted_pretraining_leaves_its_model_and_its_run(head, tmp_path, monkeypatch):
