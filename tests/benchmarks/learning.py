@@ -99,8 +99,9 @@ def errors(model: LandmarkNet, patches: Patches, anatomy: Anatomy) -> dict[str, 
 def patches_of(uri: str, recipe: Recipe) -> Patches:
     """A dataset's patches for the recipe's network."""
     anatomy = read_manifest(uri).anatomy
-    samples = read_samples(uri, anatomy, depth="depth" in recipe.model.reads)
-    return Patches.from_samples(samples, anatomy, inputs=recipe.model.reads, crop=recipe.render.crop)
+    reads = recipe.model.reads
+    samples = read_samples(uri, anatomy, depth="depth" in reads, thickness="thickness" in reads)
+    return Patches.from_samples(samples, anatomy, inputs=reads, crop=recipe.render.crop)
 
 
 def run(recipe: Recipe, samples: int, given: argparse.Namespace, number: int) -> dict[str, Any]:

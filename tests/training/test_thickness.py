@@ -8,10 +8,14 @@ import torch
 
 from synth.domain.anatomy import HAND
 from synth.domain.schema import from_table, to_table
-from tests.training.toy import toy_samples
+from tests.training.toy import toy_job, toy_samples
 from training.artefacts import NOTHING, draw_artefacts, lay_on
 from training.augment import Changes, change, draw_warps
 from training.data import Patches
+from training.models import ModelRecipe
+from training.pretraining import train
+from training.recipe import TrainRecipe
+from training.split import read_split
 from training.views import Views
 
 INPUTS = ("silhouette", "thickness")
@@ -73,3 +77,10 @@ def test_a_blanket_adds_at_most_its_own_thickness():
     more = (covered.thickness_mm - own.thickness_mm)[tissue]
     assert (drawn.blanket_mm > 0).all() and more.min() >= 0 and more.max() <= float(drawn.blanket_mm.max()) + 1e-3
     assert more.mean() > 1 and torch.equal(covered.thickness_mm > 0, covered.silhouette > 0)
+
+
+def test_data_rendered_without_thickness_is_refused_with_what_to_do(tmp_path):
+    model = ModelRecipe(width=8, inputs=INPUTS)
+    job = toy_job(tmp_path, 40, model=model, train=TrainRecipe(epochs=1, batch=8))
+    with pytest.raises(ValueError, match=r"needs thickness, and .* has none; render it with --set render.thickness"):
+        train(job, read_split(job), lambda network: network)
