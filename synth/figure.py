@@ -69,6 +69,8 @@ class RenderRecipe:
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON types; its hash names the data it makes."""
         dumped: dict[str, Any] = TypeAdapter(RenderRecipe).dump_python(self, mode="json")
+        if not self.thickness:
+            del dumped["thickness"]  # its hash is that of data made before there was the field: they can be continued
         return dumped
 
 

@@ -14,7 +14,7 @@ CENTRE = 0.5 + 1.3e-6, 0.5 + 0.7e-6  # of a pixel: a hair off, so that none lies
 def thickness_mm(
     vertices: NDArray[np.float32], triangles: NDArray[np.int32], size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """(H, W) float32 mm inside a closed mesh, 0 = background: vertices (V, 3) as (x px, y px, depth mm).
+    """(H, W) float32 mm inside a mesh, 0 = background: vertices (V, 3) as (x px, y px, depth mm).
 
     Where parts of the mesh reach into each other they count twice, but no more than from the first surface to the last.
     """

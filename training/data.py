@@ -45,7 +45,9 @@ class Batch:
         ):
             if name in inputs:
                 if plane_mm is None:
-                    raise ValueError(f"the network needs {name}, and these patches have none; use one of silhouettes")
+                    raise ValueError(
+                        f"the network needs {name}, and these patches have none; use one of silhouettes alone"
+                    )
                 planes[name] = scaled(plane_mm)
         return torch.cat([planes[name] for name in inputs], 1)
 
