@@ -3,6 +3,8 @@
 
   python pipelines/pretrain.py hand_smoke --data /data/hands --out /data/hand_model
   python pipelines/pretrain.py body --data s3://bucket/bodies --out s3://bucket/body_model --workers 4 --gpu
+  python pipelines/pretrain.py body --data /data/bodies --out /data/both \\
+      --set 'model.inputs=["silhouette","depth","observed"]'
 
 Run the same command again and it continues at the last state, with --stream or without, on any number of workers. Where
 samples do not fit into memory, --stream reads them as it goes: the same ones in the same order. The model lies in

@@ -46,6 +46,7 @@ class RenderRecipe:
     """What is rendered: shapes and poses of hands or bodies (the other is None), crop, rows per shard.
 
     anatomy: a name or a TOML file, as anatomy_named takes it; its base says which of the two.
+    thickness: whether shards hold how thick a figure is along each ray, too; a hand costs 2 ms more, a body 8
     engine: of Blender, see blender.py: "cycles" is the reference, "raycast" makes the same pictures, faster
     """
 
@@ -55,6 +56,7 @@ class RenderRecipe:
     crop: Crop = Crop()
     engine: Literal["cycles", "raycast"] = "raycast"
     shard_rows: int = 512
+    thickness: bool = False
 
     def __post_init__(self) -> None:
         base = anatomy_named(self.anatomy).base
@@ -67,6 +69,8 @@ class RenderRecipe:
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON types; its hash names the data it makes."""
         dumped: dict[str, Any] = TypeAdapter(RenderRecipe).dump_python(self, mode="json")
+        if not self.thickness:
+            del dumped["thickness"]  # its hash is that of data made before there was the field: they can be continued
         return dumped
 
 

@@ -18,6 +18,7 @@ from synth.domain.shards import VERSIONS, Shard, read_shard_entry, recipe_hash, 
 from synth.figure import GROUP, Framed, RenderRecipe, draw_several, joint_names, parameter_names, template_of
 from synth.ledger import GivenUp, begin, close, record
 from synth.supervisor import Blender, BlenderFailed
+from synth.thickness import thickness_mm
 from synth.versions import rendering_versions
 
 
@@ -123,11 +124,17 @@ class ShardWorker:
 
     def _label(self, ids: NDArray[np.int64], framed: list[Framed], depth_mm: NDArray[np.float32]) -> Samples:
         silhouettes = depth_mm > 0
+        thickness = None
+        if self._recipe.thickness:
+            size, triangles = self._anatomy.size, self._template.triangles
+            through = np.stack([thickness_mm(figure.vertices, triangles, size) for figure in framed])
+            thickness = np.where(silhouettes, through, 0)  # a ray along an edge may meet it on one side alone
         landmarks = np.stack([figure.landmarks for figure in framed])
         return Samples(
             sample_id=ids.astype(np.int64),
             packed=pack_silhouettes(silhouettes),
             depth_mm=depth_mm,
+            thickness_mm=thickness,
             landmarks=landmarks,
             visible=visibility(landmarks, silhouettes, stored_depth(depth_mm), self._anatomy),
             pixel_mm=np.stack([figure.pixel_mm for figure in framed]),
@@ -146,7 +153,13 @@ def masked(samples: Samples, rows: list[int]) -> Samples:
     assert samples.depth_mm is not None and samples.points is not None
     depth_mm, points = samples.depth_mm.copy(), samples.points.copy()
     depth_mm[rows], points[rows] = 0, np.nan
-    return replace(samples, packed=packed, depth_mm=depth_mm, landmarks=landmarks, visible=visible, points=points)
+    thickness = None if samples.thickness_mm is None else samples.thickness_mm.copy()
+    if thickness is not None:
+        thickness[rows] = 0
+    return replace(
+        samples, packed=packed, depth_mm=depth_mm, thickness_mm=thickness, landmarks=landmarks, visible=visible,
+        points=points,
+    )  # fmt: skip
 
 
 def footer_of(recipe: RenderRecipe, seed: int) -> dict[str, str]:

@@ -83,7 +83,7 @@ def place_bags(drawn: Artefacts, guides: Tensor, height: int) -> None:
 
 def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
     """The batch with thin parts lost, blankets laid on, and sand bags over the forearm; the rest is as it was."""
-    silhouette, depth, landmarks = batch.silhouette, batch.depth_mm, batch.landmark_mm
+    silhouette, depth, thickness, landmarks = batch.silhouette, batch.depth_mm, batch.thickness_mm, batch.landmark_mm
     device = silhouette.device
     if bool(drawn.thin.any()):
         rows = drawn.thin.to(device)
@@ -91,7 +91,7 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
         silhouette = silhouette.index_put((rows,), kept * silhouette[rows])
     if bool((drawn.blanket_mm > 0).any()):
         rows = (drawn.blanket_mm > 0).to(device)
-        silhouette, depth = _cover(silhouette, depth, drawn, rows)
+        silhouette, depth, thickness = _cover(silhouette, depth, thickness, drawn, rows)
         landmarks = None if landmarks is None else landmarks + drawn.blanket_mm.to(device)[:, None]
     bagged = drawn.bag[:, 0].isfinite()
     if bool(bagged.any()):
@@ -100,7 +100,9 @@ def lay_on(batch: Batch, drawn: Artefacts) -> Batch:
         silhouette = silhouette.index_put((rows,), silhouette[rows] * ~under.view_as(silhouette[rows]))
     if depth is not None and silhouette is not batch.silhouette:
         depth = fill(depth, silhouette)
-    return replace(batch, silhouette=silhouette, depth_mm=depth, landmark_mm=landmarks)
+    if thickness is not None and silhouette is not batch.silhouette:
+        thickness = fill(thickness, silhouette)
+    return replace(batch, silhouette=silhouette, depth_mm=depth, thickness_mm=thickness, landmark_mm=landmarks)
 
 
 def under_bag(at: Tensor, bag: Tensor, width: int) -> Tensor:
@@ -120,19 +122,24 @@ def pixel_centres(images: Tensor) -> Tensor:
     return torch.stack([x, y], -1).view(1, -1, 2)
 
 
-def _cover(silhouette: Tensor, depth: Tensor | None, drawn: Artefacts, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-    """(silhouette, depth) of all patches with blankets over those of `rows`."""
+def _cover(
+    silhouette: Tensor, depth: Tensor | None, thickness: Tensor | None, drawn: Artefacts, rows: Tensor
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """(silhouette, depth, thickness) of all patches with blankets over those of `rows`."""
     bare = silhouette[rows]
     share = functional.avg_pool2d(bare, BLANKET_KERNEL_PX, 1, BLANKET_KERNEL_PX // 2)
     least = torch.lerp(torch.tensor(0.5), torch.tensor(LEAST_COVER), drawn.cover).to(rows.device)[rows]
     wide = ((share >= least[:, None, None, None]) | (bare > 0)).float()
     silhouette = silhouette.index_put((rows,), wide)
-    if depth is None:
-        return silhouette, None
+    if depth is None and thickness is None:
+        return silhouette, None, None
     folds = functional.interpolate(drawn.folds.to(rows.device)[rows], bare.shape[-2:], mode="bilinear")
     thick = drawn.blanket_mm.to(rows.device)[rows][:, None, None, None]
-    nearer = fill(depth[rows], wide) + thick * (1 - folds) * wide  # plane 0 moves by a thickness: none lies before it
-    return silhouette, depth.index_put((rows,), nearer)
+    if depth is not None:  # plane 0 moves by a thickness: none lies before it
+        depth = depth.index_put((rows,), fill(depth[rows], wide) + thick * (1 - folds) * wide)
+    if thickness is not None:
+        thickness = thickness.index_put((rows,), fill(thickness[rows], wide) + thick * folds * wide)
+    return silhouette, depth, thickness
 
 
 def fill(depth_mm: Tensor, silhouette: Tensor) -> Tensor:

@@ -143,6 +143,7 @@ def change(batch: Batch, changes: Changes, crop: Crop) -> Batch:
     return Batch(
         silhouette=silhouette,
         depth_mm=None if laid.depth_mm is None else _depth(laid.depth_mm, grid, silhouette),
+        thickness_mm=None if laid.thickness_mm is None else _depth(laid.thickness_mm, grid, silhouette),
         observed=observed,
         points=batch.points @ linear.mT + shift[:, None],
         landmark_mm=laid.landmark_mm,
@@ -282,7 +283,7 @@ def _observed(old: Tensor, grid: Tensor, limits: Tensor | None, scale: Tensor, s
 
 
 def _depth(depth_mm: Tensor, grid: Tensor, silhouette: Tensor) -> Tensor:
-    """Depth (N, 1, H, W) resampled: the mean of the tissue around, on exactly the new silhouette."""
+    """Depth or thickness (N, 1, H, W) resampled: the mean of the tissue around, on exactly the new silhouette."""
     planes = torch.cat([depth_mm, (depth_mm > 0).float()], 1)
     total, share = functional.grid_sample(planes, grid, mode="bilinear", align_corners=False).split(1, 1)
     return fill(torch.where(share > 0.05, total / share.clamp_min(0.05), 0.0), silhouette)

@@ -23,7 +23,7 @@ class Batch:
     """n patches, unpacked.
 
     silhouette: (n, 1, H, W) float32 in {0, 1}, 0 where not observed
-    depth_mm: (n, 1, H, W) float32, 0 = no tissue; None where not read
+    depth_mm, thickness_mm: (n, 1, H, W) float32, 0 = no tissue; None where not read
     observed: (n, 1, H, W) float32 in {0, 1}: which pixels lie inside the field of view
     points: (n, K, 2) float32 patch px
     landmark_mm: (n, K) float32 depth of the landmarks in the depth map's mm, NaN where unknown; None: everywhere
@@ -34,14 +34,21 @@ class Batch:
     observed: Tensor
     points: Tensor
     landmark_mm: Tensor | None = None
+    thickness_mm: Tensor | None = None
 
     def channels(self, inputs: Inputs) -> Tensor:
-        """(n, C, H, W) float32: what a network with these inputs is shown. Raises ValueError where depth is missing."""
+        """(n, C, H, W) float32: what a network is shown. Raises ValueError where a plane is missing."""
         planes = {"silhouette": self.silhouette, "observed": self.observed}
-        if "depth" in inputs:
-            if self.depth_mm is None:
-                raise ValueError("the network needs depth, and these patches have none; use one of silhouettes alone")
-            planes["depth"] = normalised(self.depth_mm)
+        for name, plane_mm, scaled in (
+            ("depth", self.depth_mm, normalised),
+            ("thickness", self.thickness_mm, over_mean),
+        ):
+            if name in inputs:
+                if plane_mm is None:
+                    raise ValueError(
+                        f"the network needs {name}, and these patches have none; use one of silhouettes alone"
+                    )
+                planes[name] = scaled(plane_mm)
         return torch.cat([planes[name] for name in inputs], 1)
 
     def part(self, rows: slice) -> "Batch":
@@ -76,6 +83,13 @@ def normalised(depth_mm: Tensor) -> Tensor:
     return torch.where(depth_mm > 0, (depth_mm - mean) / deviation, BACKGROUND_DEPTH)
 
 
+def over_mean(thickness_mm: Tensor) -> Tensor:
+    """Thickness (n, 1, H, W) in mm as shares of its mean over the tissue: children's and adults' are alike."""
+    tissue = (thickness_mm > 0).sum((1, 2, 3), keepdim=True).clamp_min(1)
+    mean = thickness_mm.sum((1, 2, 3), keepdim=True) / tissue
+    return thickness_mm / mean.clamp_min(DEPTH_UNIT_MM)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patches:
     """N patches and their landmarks on one device.
@@ -88,7 +102,7 @@ class Patches:
     crop: how the patches were cut from their sources
     pixel_mm: (N, 2) float32, NaN where unknown; None: unknown everywhere
     observed: (N, bytes) uint8 as packed; None: everything is observed
-    depth: (N, H, W) int16 in steps of DEPTH_UNIT_MM, 0 = no tissue; None where not read
+    depth, thickness: (N, H, W) int16 in steps of DEPTH_UNIT_MM, 0 = no tissue; None where not read
     guides: (N, G, 2) patch px of the base anatomy's landmarks, which fields of view are placed by, NaN where unknown;
         None: they are the landmarks themselves
     landmark_mm: (N, K) float32 depth of the landmarks in the depth map's mm, NaN where unknown; None: everywhere
@@ -105,6 +119,7 @@ class Patches:
     depth: Tensor | None = None
     guides: Tensor | None = None
     landmark_mm: Tensor | None = None
+    thickness: Tensor | None = None
 
     @classmethod
     def from_samples(
@@ -123,6 +138,7 @@ class Patches:
         points = torch.as_tensor(samples.landmarks[:, :, :2], dtype=torch.float32)
         valid = points.isfinite().all(-1)
         depth = samples.depth_mm if "depth" in inputs else None
+        thickness = samples.thickness_mm if "thickness" in inputs else None
         return cls(
             size=anatomy.size,
             packed=torch.tensor(samples.packed, device=device),
@@ -133,6 +149,7 @@ class Patches:
             pixel_mm=torch.tensor(samples.pixel_mm, dtype=torch.float32, device=device),
             observed=None if samples.observed is None else torch.tensor(samples.observed, device=device),
             depth=None if depth is None else depth_steps(depth).to(device),
+            thickness=None if thickness is None else depth_steps(thickness).to(device),
             guides=None if anatomy.names == anatomy_named(anatomy.base).names else _guides(samples, anatomy).to(device),
             landmark_mm=torch.tensor(samples.landmarks[:, :, 2], dtype=torch.float32, device=device),
         )
@@ -157,7 +174,8 @@ class Patches:
         images = self.images(index)
         return Batch(
             silhouette=images,
-            depth_mm=None if self.depth is None else self.depth[index][:, None].float() * DEPTH_UNIT_MM,
+            depth_mm=_millimetres(self.depth, index),
+            thickness_mm=_millimetres(self.thickness, index),
             observed=torch.ones_like(images) if self.observed is None else _unpacked(self.observed[index], self.size),
             points=self.points[index],
             landmark_mm=None if self.landmark_mm is None else self.landmark_mm[index],
@@ -200,6 +218,7 @@ class Patches:
             pixel_mm=None if self.pixel_mm is None else self.pixel_mm[index],
             observed=None if self.observed is None else self.observed[index],
             depth=None if self.depth is None else self.depth[index],
+            thickness=None if self.thickness is None else self.thickness[index],
             guides=None if self.guides is None else self.guides[index],
             landmark_mm=None if self.landmark_mm is None else self.landmark_mm[index],
         )
@@ -232,6 +251,11 @@ def depth_steps(depth_mm: NDArray[np.float32]) -> Tensor:
     steps = np.rint(depth_mm / DEPTH_UNIT_MM)
     assert steps.max(initial=0) <= np.iinfo(np.int16).max, "depth beyond 3.2 m"
     return torch.as_tensor(steps.astype(np.int16))
+
+
+def _millimetres(steps: Tensor | None, index: Tensor) -> Tensor | None:
+    """(n, 1, H, W) float32 mm of some rows of a plane in steps of DEPTH_UNIT_MM."""
+    return None if steps is None else steps[index][:, None].float() * DEPTH_UNIT_MM
 
 
 def _unpacked(rows: Tensor, size: tuple[int, int]) -> Tensor:

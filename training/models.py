@@ -11,7 +11,7 @@ Parameters, and multiply-adds for one patch of one input, in millions (tests/tra
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch.nn import functional
 from synth.domain.anatomy import Anatomy
 from synth.domain.annotation import Eq1
 
-Plane = Literal["silhouette", "depth", "observed"]
+Plane = Literal["silhouette", "depth", "thickness", "observed"]
 Inputs = tuple[Plane, ...]
 Size = Literal["tiny", "base"]
 WIDTHS: dict[Size, int] = {"tiny": 16, "base": 32}
@@ -30,7 +30,8 @@ WIDTHS: dict[Size, int] = {"tiny": 16, "base": 32}
 class ModelRecipe:
     """Which network, and how the paper's open points are read.
 
-    inputs: what it is shown, a channel each: the silhouette, the depth map (normalised; none for 2D images), and which
+    inputs: what it is shown, a channel each: the silhouette, the depth map
+        (normalised) and the thickness from skin to skin (over its mean), both of volumes alone, and which
         pixels lie inside the field of view (1 everywhere where nothing is cut)
     network: "paper" is Table 1 of Riegler et al. 2015; "heatmap" a small encoder-decoder with soft-argmax
     size: of the heatmap network; the paper's network is as published and ignores it
@@ -54,7 +55,8 @@ class ModelRecipe:
 
     def __post_init__(self) -> None:
         if not self.inputs or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(f"model.inputs is {self.inputs}; allowed: silhouette, depth, observed, each at most once")
+            planes = ", ".join(get_args(Plane))
+            raise ValueError(f"model.inputs is {self.inputs}; allowed: {planes}, each at most once")
         if self.width is not None and (self.width < 8 or self.width % 8):
             raise ValueError(f"model.width is {self.width}; allowed: multiples of 8, at least 8")
         if not 0 <= self.dropout < 1:

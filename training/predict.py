@@ -110,6 +110,7 @@ def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
         sample_id=torch.zeros(1, dtype=torch.int64),
         observed=torch.as_tensor(pack_silhouettes(prepared.observed[None])),
         depth=None if prepared.depth_mm is None else depth_steps(prepared.depth_mm[None]),
+        thickness=None if prepared.thickness_mm is None else depth_steps(prepared.thickness_mm[None]),
     )
 
 

@@ -39,10 +39,9 @@ def train(
 
     wrap: puts the network on its device, and into DistributedDataParallel where there are several workers
     on_entry: called on every rank with an epoch's figures
-    Raises: ValueError where depth is to be regressed and the data have none.
+    Raises: ValueError where depth or thickness is needed and the data have none.
     """
-    if job.model.regress_depth and split.held_out.depth is None:
-        raise ValueError(f"model.regress_depth needs depth maps, and {job.data_uri} has none; set it to false")
+    _check_planes(job, split)
     model = new_model(job)
     lay_out(model, job.train)
     wrapped = wrap(model)
@@ -65,6 +64,15 @@ def train(
         hooks=hooks,
     )  # fmt: skip
     return model
+
+
+def _check_planes(job: PretrainJob, split: Split) -> None:
+    for name, plane, remedy in (
+        ("depth", split.held_out.depth, "leave it out of model.inputs, with model.regress_depth=false"),
+        ("thickness", split.held_out.thickness, "render it with --set render.thickness=true"),
+    ):
+        if name in job.model.reads and plane is None:
+            raise ValueError(f"the network needs {name}, and {job.data_uri} has none; {remedy}")
 
 
 def _restored(

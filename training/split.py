@@ -31,7 +31,7 @@ def num_held_out(rows: int) -> int:
 def columns_for(job: PretrainJob, anatomy: Anatomy) -> tuple[str, ...]:
     """The columns that the job's network learns from."""
     own = anatomy.names != anatomy_named(anatomy.base).names
-    shown = [name for name in ("depth",) if name in job.model.reads]
+    shown = [name for name in ("depth", "thickness") if name in job.model.reads]
     return ("sample_id", "silhouette", "observed", "landmarks", "visible", "pixel_mm", *shown, *["points"] * own)
 
 

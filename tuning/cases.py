@@ -95,7 +95,7 @@ class Cases:
 def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
     """The annotated study at `uri`, which must be of the base that `anatomy` has; its landmarks are its own.
 
-    Without `depth`, depth maps are not read.
+    Without `depth`, neither depth nor thickness is read.
 
     Raises: ValueError for what is no study, is of another anatomy, or has no annotated landmark at all.
     """
@@ -104,7 +104,7 @@ def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
         raise ValueError(f"study {uri} is of a {manifest.anatomy.name}; the recipe is for a {anatomy.name}")
     if manifest.kind != "study":
         raise ValueError(f"{uri} holds {manifest.kind}, not a study; make a study with study.py")
-    samples = read_samples(uri, manifest.anatomy, depth=depth)
+    samples = read_samples(uri, manifest.anatomy, depth=depth, thickness=depth)
     if not np.isfinite(samples.landmarks[:, :, :2]).all(2).any():
         raise ValueError(
             f"study {uri} has no annotated landmark in its {len(samples)} case(s); import it with --landmarks"

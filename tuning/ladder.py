@@ -125,7 +125,8 @@ _Part = tuple[NDArray[np.int64], Floats, Floats]
 def _as_pretrained(protocol: Protocol, rung: Rung) -> _Part:
     torch.set_num_threads(1)
     model = load_model(rung.uri).model
-    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth="depth" in model.inputs)
+    shown = not {"depth", "thickness"}.isdisjoint(model.inputs)
+    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth=shown)
     predictions = predict(model, Patches.from_samples(cases.samples, cases.anatomy, inputs=model.inputs))
     return np.arange(len(cases)), predictions.points, predictions.sigma
 

@@ -148,7 +148,8 @@ def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> Fold
     """Train on one fold's training subjects and predict its test cases. Sets this process's torch threads to 1."""
     torch.set_num_threads(1)
     loaded = load_model(trial.pretrained)
-    cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth="depth" in loaded.card.model.reads)
+    shown = not {"depth", "thickness"}.isdisjoint(loaded.card.model.reads)
+    cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth=shown)
     fold = make_folds(cases.subjects, trial.num_folds, trial.seed)[number]
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)

@@ -224,6 +224,17 @@ def _before_couch(surface: NDArray[np.float64], thickness: NDArray[np.float32], 
     return np.asarray(thick | (thickness > 0) & (surface < couch - COUCH_CLEARANCE_MM))
 
 
+def sample_plane(
+    plane_mm: NDArray[np.float32] | None, to_source: Matrix, silhouette: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
+    """(H, W) float32 of a plane of the source, on exactly a patch's silhouette (H, W); None where there is none."""
+    if plane_mm is None:
+        return None
+    height, width = silhouette.shape
+    sampled = sample_nearest(plane_mm, to_source, (height, width))
+    return fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
+
+
 def fill_nearest(
     image: NDArray[np.floating[Any]], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
 ) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ class Samples:
     sample_id: (N,) int64
     packed: (N, silhouette_bytes) uint8, np.packbits of the flattened silhouettes, most significant bit first
     depth_mm: (N, H, W) float32, 0 = background; None where unknown (2D images)
+    thickness_mm: (N, H, W) float32 from skin to skin, 0 = background; None where unknown or not stored
     landmarks: (N, K, 3) float32: patch px, patch px, depth mm; NaN = not annotated or unknown
     visible: (N, K) uint8, the codes of anatomy.py
     pixel_mm: (N, 2) float32, size of a patch pixel in mm (x, y); NaN where spacing is unknown
@@ -44,6 +45,7 @@ class Samples:
     pixel_mm: NDArray[np.float32]
     parameters: NDArray[np.float32]
     joints: NDArray[np.float32]
+    thickness_mm: NDArray[np.float32] | None = None
     points: NDArray[np.float32] | None = None
     observed: NDArray[np.uint8] | None = None
     case: tuple[str, ...] | None = None
@@ -86,6 +88,8 @@ def to_table(samples: Samples, metadata: dict[str, str]) -> pa.Table:
         columns["observed"] = _binary(samples.observed)
     if samples.depth_mm is not None:
         columns["depth"] = _binary(_quantise(samples.depth_mm))
+    if samples.thickness_mm is not None:
+        columns["thickness"] = _binary(_quantise(samples.thickness_mm))
     for name in ("landmarks", "visible", "pixel_mm", "points", "parameters", "joints"):
         values = getattr(samples, name)
         if values is not None and values[0].size:  # a study has none of the last; Arrow has no lists of width 0
@@ -141,10 +145,11 @@ def stored_depth(depth_mm: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM))
 
 
-def columns_of(*, depth: bool, study: bool, points: bool = False) -> list[str]:
-    """The columns to read: depth and points only when wanted, so that training on silhouettes never reads them."""
+def columns_of(*, depth: bool, study: bool, points: bool = False, thickness: bool = False) -> list[str]:
+    """The columns to read: planes and points only when wanted, so that training on silhouettes never reads them."""
     columns = ["sample_id", "silhouette", "observed", "landmarks", "visible", "pixel_mm", "parameters", "joints"]
-    return columns + ["depth"] * depth + ["points"] * points + ["case", "subject", "to_source", "to_patient"] * study
+    columns += ["depth"] * depth + ["thickness"] * thickness
+    return columns + ["points"] * points + ["case", "subject", "to_source", "to_patient"] * study
 
 
 def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
@@ -159,10 +164,6 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
             "this data is of another anatomy"
         )
     names = table.column_names
-    depth = None
-    if "depth" in names:
-        steps = _bytes(table, "depth").view("<u2").reshape(-1, *anatomy.size)
-        depth = steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM)
     study = "case" in names
     count = len(table)
     if table["landmarks"].type.list_size != 3 * anatomy.num_landmarks:
@@ -172,7 +173,8 @@ def from_table(table: pa.Table, anatomy: Anatomy) -> Samples:
     return Samples(
         sample_id=np.asarray(table["sample_id"].to_numpy(), np.int64),
         packed=packed,
-        depth_mm=depth,
+        depth_mm=_millimetres(table, "depth", anatomy),
+        thickness_mm=_millimetres(table, "thickness", anatomy),
         landmarks=_floats(table, "landmarks").reshape(count, anatomy.num_landmarks, 3),
         visible=np.asarray(_floats(table, "visible"), np.uint8),
         pixel_mm=_floats(table, "pixel_mm"),
@@ -191,6 +193,14 @@ def _quantise(depth_mm: NDArray[np.float32]) -> NDArray[np.uint8]:
     steps = np.rint(depth_mm / DEPTH_UNIT_MM)
     assert steps.min(initial=0) >= 0 and steps.max(initial=0) <= np.iinfo(np.uint16).max, "depth beyond 6.5 m"
     return np.asarray(steps.astype("<u2").reshape(len(depth_mm), -1).view(np.uint8))
+
+
+def _millimetres(table: pa.Table, name: str, anatomy: Anatomy) -> NDArray[np.float32] | None:
+    """(N, H, W) float32 mm of a plane that _quantise made; None where it is not there."""
+    if name not in table.column_names:
+        return None
+    steps = _bytes(table, name).view("<u2").reshape(-1, *anatomy.size)
+    return steps.astype(np.float32) * np.float32(DEPTH_UNIT_MM)
 
 
 def _binary(rows: NDArray[np.uint8]) -> pa.Array:

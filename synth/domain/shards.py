@@ -232,6 +232,7 @@ def read_samples(
     anatomy: Anatomy,
     *,
     depth: bool = False,
+    thickness: bool = False,
     points: bool = False,
     shards: Sequence[int] | None = None,
     limit: int | None = None,
@@ -250,7 +251,7 @@ def read_samples(
     for shard in chosen:
         if limit is not None and rows >= limit:
             break
-        wanted = columns_of(depth=depth, study=manifest.kind == "study", points=points)
+        wanted = columns_of(depth=depth, thickness=thickness, study=manifest.kind == "study", points=points)
         tables.append(_read_table(fs, f"{base}/{Path(shard.name).name}", wanted))
         if len(tables[-1]) != shard.rows:
             raise ValueError(f"{uri}/{shard.name} has {len(tables[-1])} rows; its manifest says {shard.rows}")

@@ -26,11 +26,10 @@ from synth.domain.patch import (
     lift_affine,
     observed_pixels,
     sample_mask,
-    sample_nearest,
     silhouette_box,
 )
 from synth.domain.plausible import check_extent, outside_notes, place_notes, side_notes
-from synth.domain.projection import CouchRemoval, Projection, Volume, fill_nearest, is_ct, project
+from synth.domain.projection import CouchRemoval, Projection, Volume, is_ct, project, sample_plane
 from synth.domain.radiograph import Image, outline
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.settings import ImportSettings
@@ -43,6 +42,7 @@ class Prepared:
     """One image or volume as a network sees it, and the way back.
 
     silhouette: (H, W) bool patch; depth_mm: (H, W) float32 patch, 0 = background, None for 2D images
+    thickness_mm: (H, W) float32 patch, from skin to skin, 0 = background; None but for volumes
     observed: (H, W) bool patch, which pixels lie inside the source
     patch_map: patch -> source px and patient mm; to_viewer: (3, 4) patch (x, y, depth mm) -> 3D Slicer position
     pixel_mm: (2,) float32 size of a patch pixel (x, y), NaN where unknown
@@ -52,6 +52,7 @@ class Prepared:
 
     silhouette: NDArray[np.bool_]
     depth_mm: NDArray[np.float32] | None
+    thickness_mm: NDArray[np.float32] | None
     observed: NDArray[np.bool_]
     patch_map: PatchMap
     to_viewer: Matrix
@@ -73,6 +74,7 @@ class ImportedCase:
     subject: str
     silhouette: NDArray[np.bool_]
     depth_mm: NDArray[np.float32] | None
+    thickness_mm: NDArray[np.float32] | None
     observed: NDArray[np.bool_]
     patch_map: PatchMap
     pixel_mm: NDArray[np.float32]
@@ -100,15 +102,13 @@ def prepare(source: Image | Volume | Cloud, anatomy: Anatomy, crop: Crop, settin
         to_source = compose_affine(to_source, np.array([[-1.0, 0, anatomy.width], [0, 1, 0]]))
     lifted = lift_affine(to_source)
     silhouette = sample_mask(view.silhouette, to_source, anatomy.size)
-    depth = None
-    if view.depth_mm is not None:
-        sampled = sample_nearest(view.depth_mm, to_source, anatomy.size)
-        depth = fill_nearest(sampled, silhouette & (sampled > 0), silhouette)
+    depth, thickness = (sample_plane(plane, to_source, silhouette) for plane in (view.depth_mm, view.thickness_mm))
     scale = np.abs(np.diag(to_source[:, :2]))
     mm = np.full(2, np.nan) if view.pixel_mm is None else np.array(view.pixel_mm)
     return Prepared(
         silhouette=silhouette,
         depth_mm=depth,
+        thickness_mm=thickness,
         observed=_observed(view, to_source, anatomy.size),
         patch_map=PatchMap(to_source=to_source, to_patient=compose_affine(view.to_patient, lifted)),
         to_viewer=compose_affine(view.to_viewer, lifted),
@@ -192,6 +192,7 @@ def annotated(
         subject=annotation.subject,
         silhouette=prepared.silhouette,
         depth_mm=prepared.depth_mm,
+        thickness_mm=prepared.thickness_mm,
         observed=prepared.observed,
         patch_map=prepared.patch_map,
         pixel_mm=prepared.pixel_mm,
@@ -233,6 +234,7 @@ def patch_landmarks(
 def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
     """The cases as the rows of a study, in the order given. Raises ValueError where 2D images and volumes are mixed."""
     depths = [case.depth_mm for case in cases]
+    thick = [case.thickness_mm for case in cases if case.thickness_mm is not None]
     flat = [case.case for case in cases if case.depth_mm is None]
     if 0 < len(flat) < len(cases):
         raise ValueError(f"2D images ({some(flat)}) and volumes are mixed; import them as two studies")
@@ -240,6 +242,7 @@ def assemble(cases: Sequence[ImportedCase], first_id: int = 0) -> Samples:
         sample_id=np.arange(first_id, first_id + len(cases), dtype=np.int64),
         packed=pack_silhouettes(np.stack([case.silhouette for case in cases])),
         depth_mm=None if flat else np.stack([depth for depth in depths if depth is not None]),
+        thickness_mm=np.stack(thick) if len(thick) == len(cases) else None,
         landmarks=np.stack([case.landmarks for case in cases]),
         visible=np.stack([case.visible for case in cases]),
         pixel_mm=np.stack([case.pixel_mm for case in cases]),

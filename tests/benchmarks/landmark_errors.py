@@ -28,8 +28,9 @@ from training.models import LandmarkNet
 def errors(model: LandmarkNet, uri: str, crop: Crop) -> dict[str, Any]:
     """Errors in patch px of a network on a dataset."""
     anatomy = read_manifest(uri).anatomy
-    samples = read_samples(uri, anatomy, depth="depth" in model.inputs)
-    patches = Patches.from_samples(samples, anatomy, inputs=model.inputs, crop=crop)
+    reads = model.inputs
+    samples = read_samples(uri, anatomy, depth="depth" in reads, thickness="thickness" in reads)
+    patches = Patches.from_samples(samples, anatomy, inputs=reads, crop=crop)
     truth = true_points(patches)
     height, width = patches.size
     truth[((truth < 0) | (truth > [width, height])).any(2)] = np.nan

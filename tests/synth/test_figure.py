@@ -1,5 +1,7 @@
 """Figures: samples depend on their id alone, labels lie where their definition says, poses do what their names say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -198,3 +200,8 @@ def test_ranges_the_wrong_way_round_are_refused() -> None:
         RenderRecipe(anatomy="hand", body=BodyRange())
     with pytest.raises(ValueError, match="multiples of 16"):
         RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=100)
+
+
+def test_a_recipe_without_thickness_is_that_of_data_from_before_there_was_any() -> None:
+    assert "thickness" not in HANDS.as_dict()
+    assert replace(HANDS, thickness=True).as_dict() == HANDS.as_dict() | {"thickness": True}

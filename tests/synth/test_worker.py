@@ -21,7 +21,7 @@ from synth.figure import BodyRange, Framed, HandRange, RenderRecipe, draw, templ
 from synth.seen import Seen
 from synth.supervisor import Blender, BlenderFailed
 from synth.versions import rendering_versions
-from synth.worker import ShardJob, ShardWorker, plan_shards
+from synth.worker import ShardJob, ShardWorker, masked, plan_shards
 
 HANDS = RenderRecipe(anatomy="hand", hand=HandRange(), shard_rows=32)
 BODIES = RenderRecipe(anatomy="body", body=BodyRange(), shard_rows=16)
@@ -125,6 +125,20 @@ def test_a_sample_does_not_depend_on_the_shard_it_is_in(tmp_path: Path) -> None:
     assert long.depth_mm is not None and short.depth_mm is not None
     assert np.array_equal(long.depth_mm[16:21], short.depth_mm)
     assert np.array_equal(long.landmarks[16:21], short.landmarks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [HANDS, BODIES], ids=["hand", "body"])
+def test_thickness_lies_beside_the_same_pictures(recipe: RenderRecipe, tmp_path: Path) -> None:
+    job = ShardJob(index=0, first_id=0, rows=16)
+    plain = ShardWorker(recipe, 14, str(tmp_path)).samples(job)
+    thick = ShardWorker(replace(recipe, thickness=True), 14, str(tmp_path)).samples(job)
+    assert plain.thickness_mm is None and thick.thickness_mm is not None and plain.depth_mm is not None
+    assert thick.depth_mm is not None and np.array_equal(plain.depth_mm, thick.depth_mm)
+    seen = plain.depth_mm > 0
+    assert (thick.thickness_mm[~seen] == 0).all() and (thick.thickness_mm[seen] > 0).mean() > 0.999
+    hidden = masked(thick, [3])
+    assert hidden.thickness_mm is not None and (hidden.thickness_mm[3] == 0).all() and hidden.thickness_mm[2].any()
 
 
 @pytest.mark.slow

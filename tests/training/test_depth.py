@@ -184,5 +184,5 @@ def test_a_run_tells_its_errors_of_depth(job):
 def test_data_without_depth_cannot_teach_it(job):
     split = read_split(job)
     flat = split._replace(held_out=replace(split.held_out, depth=None))
-    with pytest.raises(ValueError, match=r"model.regress_depth needs depth maps, and .* has none"):
+    with pytest.raises(ValueError, match=r"the network needs depth, and .* has none; leave it out"):
         train(job, flat, lambda network: network)

@@ -192,6 +192,18 @@ def test_a_network_keeps_to_its_depths_where_the_study_has_some(place, depth):
     assert card.depth_regressed == depth and (card.mean_depth == (0.5,) * 5) != depth and still != depth
 
 
+def test_a_network_of_thickness_is_fine_tuned_on_a_study_that_has_it(place):
+    recipe = ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "thickness"))
+    uri, study = str(place / "thick_network"), str(place / "thick_study")
+    torch.manual_seed(3)
+    save_model(uri, build_model(recipe, HAND), toy_card(recipe))
+    plain = toy_samples(20, 1, per_subject=2, pixel_mm=2.0, depth=True)
+    write_toy(replace(plain, thickness_mm=plain.depth_mm), study)
+    assert np.isfinite(run_fold(trial_of(place, "thick_study", pretrained=uri), 0).points).all()
+    with pytest.raises(ValueError, match="the network needs thickness, and these patches have none"):
+        run_fold(trial_of(place, "study", pretrained=uri), 0)
+
+
 def test_a_network_that_saw_the_study_is_refused(place):
     cases = read_cases(str(place / "study"), HAND, depth=False)
     check_network(str(place / "network"), cases)

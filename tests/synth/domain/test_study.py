@@ -148,6 +148,10 @@ def test_patch_shows_the_silhouette_at_its_landmarks(tmp_path):
     assert (case.depth_mm[case.silhouette] >= ZERO_PLANE_MM - 1e-3).all() and (
         case.depth_mm[~case.silhouette] == 0
     ).all()
+    assert np.array_equal(case.thickness_mm > 0, case.silhouette)
+    samples = assemble([case, case])
+    assert np.array_equal(samples.thickness_mm[1], case.thickness_mm)
+    assert assemble([case, replace(case, thickness_mm=None)]).thickness_mm is None
     scale = 80 * 1.2 * 1.08 / 96
     np.testing.assert_allclose(case.pixel_mm, scale, rtol=0.01)
 
