@@ -22,7 +22,7 @@ from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_depth_errors_mm
 from tuning.cases import Cases, check_network, read_cases
-from tuning.folds import make_folds
+from tuning.folds import make_folds, traits_of
 from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
 from tuning.refit import ChosenSchedule, read_chosen
 from tuning.report import Ladder, write_report
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> str:
     recipe = resolve(given.recipe, given.overrides)
     require_empty(given.out)
     cases = read_cases(given.study, anatomy_named(recipe.anatomy), depth=True)
-    folds = make_folds(cases.subjects, recipe.sweep.folds, recipe.sweep.seed)
+    folds = make_folds(cases.subjects, recipe.sweep.folds, recipe.sweep.seed, traits_of(cases.attributes))
     chosen = [read_chosen(uri) for uri in given.schedule]
     rungs = rungs_of(recipe, given.pretrained, chosen, cases)
     renderings = read_manifest(given.data)
