@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from synth.domain.storage import has_files, write_bytes
 from training.loop import EpochReport
 from tuning.cases import Cases, check_network
-from tuning.folds import count_folds
+from tuning.folds import count_folds, parse_folds
 from tuning.schedule import Schedule, SweepRecipe
 from tuning.search import propose
 from tuning.store import TrialStore, read_json, within
@@ -116,9 +116,10 @@ class Failure:
 def open_sweep(sweep: Sweep, cases: Cases) -> str:
     """The sweep's id: that of the sweep in OUT where it compares the same, else a new one, whose files are begun.
 
-    Raises: ValueError where the network does not fit the study, or OUT holds something else.
+    Raises: ValueError where network or folds do not fit the study, or OUT holds something else.
     """
     card = check_network(sweep.pretrained, cases)
+    _check_inner(sweep, cases)
     settings = {
         "anatomy": sweep.anatomy,
         "study": cases.digest,
@@ -136,6 +137,16 @@ def open_sweep(sweep: Sweep, cases: Cases) -> str:
         raise ValueError(f"output {sweep.out} holds a sweep with other settings, folds or data; choose another --out")
     write_bytes(sweep.out, "folds.csv", sweep.folds.encode())
     return str(found["id"])
+
+
+def _check_inner(sweep: Sweep, cases: Cases) -> None:
+    for number, fold in enumerate(parse_folds(sweep.folds, cases.subjects)):
+        trained = len({cases.subjects[i] for i in fold.train})
+        if trained < (sweep.recipe.inner_folds or 0):
+            raise ValueError(
+                f"fold {number} trains on {trained} subject(s), too few for {sweep.recipe.inner_folds} inner folds; "
+                "lower sweep.inner_folds, or set it to null for the plain protocol"
+            )
 
 
 def extended(sweep: Sweep) -> Sweep:

@@ -67,13 +67,14 @@ class SmallSweep:
 
     def folds(self) -> dict[tuple[str, int], Any]:
         """The finished folds of unfinished trials: (name, number) -> what is kept."""
-        found = {}
+        found, finished = {}, self.trials()
         for path in (self.home / "out" / "trials").glob("*/fold-*.json"):
             try:
                 (kept,) = json.loads(path.read_text())["folds"]
             except FileNotFoundError:  # its trial was finished meanwhile
                 continue
-            found[path.parent.name, kept["fold"]] = kept
+            if path.parent.name not in finished:
+                found[path.parent.name, kept["fold"]] = kept
         return found
 
     def runs(self) -> dict[str, int]:

@@ -68,6 +68,14 @@ def test_opening_a_sweep_again_is_the_same_sweep(sweep, tmp_path):
         opened(replace(sweep, out=str(tmp_path / "mine")))
 
 
+def test_inner_folds_need_subjects_to_divide(sweep, tmp_path):
+    nested = SweepRecipe(schedules=SCHEDULES, folds=2, inner_folds=6)
+    opened(replace(sweep, recipe=nested))
+    with pytest.raises(ValueError, match=r"fold 0 trains on 6 subject\(s\), too few for 7 inner folds"):
+        opened(replace(sweep, recipe=replace(nested, inner_folds=7), out=str(tmp_path / "other")))
+    assert not (tmp_path / "other").exists()
+
+
 def test_trials_are_kept_and_failures_say_why(sweep, tmp_path):
     epochs = []
     for schedule in SCHEDULES[:2]:
