@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE
 
 from synth.domain.shards import read_manifest
 from tests.commands import ROOT
-from tests.faults.processes import answers, free_port, wait_for
+from tests.faults.processes import answers, end_ray, free_port, ray_processes, wait_for
 from tests.training.toy import toy_dataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -53,22 +52,14 @@ def fake(config: dict, gcs: str) -> dict:
     }  # fmt: skip
 
 
-def processes_of(folder: str) -> Iterator[tuple[int, str, bytes]]:
-    """(pid, command, environment) of every process of the Ray whose files are in `folder`."""
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (path / "cmdline").read_text(errors="replace").replace("\0", " ")
-            if folder in command:
-                yield int(path.name), command, (path / "environ").read_bytes()
-
-
 def nodes(folder: str) -> Counter[str]:
     """How many nodes of each kind there are, but for the head."""
     found: Counter[str] = Counter()
-    for _, command, environment in processes_of(folder):
+    for pid, command in ray_processes(folder):
         if command.split(" ")[0].endswith("/raylet"):
-            names = [entry for entry in environment.split(b"\0") if entry.startswith(b"RAY_NODE_TYPE_NAME=")]
-            found.update(name.decode().partition("=")[2] for name in names)
+            with suppress(OSError):  # it ended meanwhile
+                said = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                found.update(e.decode().partition("=")[2] for e in said if e.startswith(b"RAY_NODE_TYPE_NAME="))
     return found
 
 
@@ -100,9 +91,7 @@ def cluster() -> Iterator[tuple[str, dict[str, str]]]:
         assert head.poll() is None, (Path(folder) / "head.log").read_text()[-3000:]
         yield folder, environment | {"RAY_ADDRESS": f"127.0.0.1:{gcs}"}
     finally:
-        for pid, _, _ in list(processes_of(folder)):  # all of them: nodes would outlive their head
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        end_ray(folder)
         head.wait(30)
 
 
@@ -139,7 +128,7 @@ def test_rendering_brings_render_machines_and_lets_them_go(cluster, tmp_path):
     assert status == 0, [line for line in output.splitlines() if not line.startswith((" ", "{", "}"))]
     assert read_manifest(str(out)).rows == 64
     assert most["render"] >= 1 and most["train"] == 0, most
-    wait_for(lambda: not nodes(folder), IDLE_S + 60, "render machines leave")
+    wait_for(lambda: not nodes(folder), PATIENCE_S, "render machines leave")
 
 
 def test_training_asks_for_machines_with_a_gpu_alone(cluster, tmp_path):
@@ -151,4 +140,3 @@ def test_training_asks_for_machines_with_a_gpu_alone(cluster, tmp_path):
         "--set", "model.width=8", "--set", "train.epochs=1", until="train",
     )  # fmt: skip
     assert most["train"] >= 1 and most["render"] == 0, (most, output[-3000:])
-    wait_for(lambda: not nodes(folder), IDLE_S + 60, "training machines leave")
