@@ -183,6 +183,7 @@ def trial_folds(trial: Trial, cases: Cases) -> list[Fold]:
     """The trial's folds, in case indices of the whole study."""
     traits = traits_of(cases.attributes)
     if trial.folds is None:
+        assert trial.inside is None, "inner folds are made inside given ones"
         return make_folds(cases.subjects, trial.num_folds, trial.seed, traits)
     folds = parse_folds(trial.folds, cases.subjects)
     if trial.inside is None:
