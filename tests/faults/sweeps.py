@@ -48,8 +48,12 @@ class SmallSweep:
             )  # fmt: skip
 
     def finish(self, run: "subprocess.Popen[bytes]") -> None:
-        """Wait until a run ends well."""
-        assert run.wait(2 * PATIENCE_S) == 0, (self.home / "log").read_text()[-3000:]
+        """Wait until a run ends well; one that takes too long is ended."""
+        try:
+            assert run.wait(4 * PATIENCE_S) == 0, (self.home / "log").read_text()[-3000:]
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
 
     def kill_midway(self, run: "subprocess.Popen[bytes]") -> None:
         """kill -9 of the run's whole process group, once half of the trials are there and a fold of another is."""
