@@ -92,3 +92,8 @@ def parse_folds(text: str, subjects: Sequence[str]) -> list[Fold]:
             raise ValueError(f"folds file names subject {row[1]!r} twice; a subject belongs to one fold")
         assigned[row[1]] = int(row[0])
     return folds_of(subjects, assigned)
+
+
+def count_folds(text: str) -> int:
+    """The number of folds of such a text."""
+    return len({row[0] for row in csv.reader(io.StringIO(text, newline=""))} - {HEADER[0]})

@@ -35,7 +35,7 @@ class ForestRecipe:
     """
 
     trees: int = 30
-    min_leaf: int = 10
+    min_leaf: int = 5
     tried: float = 0.2
     pixels: int = 800
     around: int = 10
@@ -120,7 +120,10 @@ def grow(planes: NDArray[np.float32], points: Floats, recipe: ForestRecipe, gene
 
 def voters(image: NDArray[np.float32], around: int) -> NDArray[np.int64]:
     """(n, 2) row and column of the pixels of a patch's planes (C, H, W) that are tissue or lie up to `around` px off"""
-    return np.argwhere(ndimage.distance_transform_edt(image[0] == 0) <= around)
+    beside = image[0] == 0
+    if beside.all():
+        return np.zeros((0, 2), np.int64)
+    return np.argwhere(ndimage.distance_transform_edt(beside) <= around)
 
 
 def _drawn_pixels(

@@ -17,7 +17,7 @@ from training.metrics import summarise
 from training.models import LandmarkNet, build_model
 from training.recipe import TrainRecipe
 from tuning.cases import Cases, read_cases
-from tuning.folds import Fold, make_folds
+from tuning.folds import Fold, make_folds, parse_folds
 from tuning.schedule import Schedule
 
 Start = Literal["pretrained", "scratch"]
@@ -29,6 +29,7 @@ class Trial:
     """What one trial is made of, as plain data, so that any process can run it.
 
     study, pretrained: URIs; start: "scratch" takes the network's architecture from `pretrained` and fresh weights
+    folds: the text of folds.csv; None makes num_folds folds from the seed
     """
 
     anatomy: str
@@ -38,6 +39,7 @@ class Trial:
     num_folds: int
     seed: int
     start: Start = "pretrained"
+    folds: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,7 +152,7 @@ def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> Fold
     loaded = load_model(trial.pretrained)
     shown = not {"depth", "thickness"}.isdisjoint(loaded.card.model.reads)
     cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth=shown)
-    fold = make_folds(cases.subjects, trial.num_folds, trial.seed)[number]
+    fold = trial_folds(trial, cases)[number]
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)
     model = starting_network(loaded, trial.start, seed)
@@ -161,6 +163,13 @@ def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> Fold
     )
     predictions = predict(model, patches.select(torch.as_tensor(fold.test)))
     return fold_result(cases, fold, number, predictions, losses, time.perf_counter() - start)
+
+
+def trial_folds(trial: Trial, cases: Cases) -> list[Fold]:
+    """The trial's folds."""
+    if trial.folds is None:
+        return make_folds(cases.subjects, trial.num_folds, trial.seed)
+    return parse_folds(trial.folds, cases.subjects)
 
 
 def fold_seed(seed: int, number: int) -> int:

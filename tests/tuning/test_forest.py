@@ -10,7 +10,7 @@ from tuning.baselines import mean_shape, nearest_mean
 from tuning.boxes import Boxes, draw_boxes, integral_images
 from tuning.forest import ForestRecipe, grow
 
-SMALL = ForestRecipe(trees=8, pixels=150, boxes=60, pairs=60)
+SMALL = ForestRecipe(trees=12, pixels=300, boxes=60, pairs=60)
 
 
 def planes_of(cases):
