@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 TISSUE, GROUND, INK, GUESS = "#b9c4cf", "#ffffff", "#1c5d99", "#d1495b"
 BARS = {
+    "mean shape": "#d5dae0",
     "NN(syn)": "#9aa5b1",
     "NN(study)": "#5f6b7a",
+    "RF": "#7b5ea7",
     "CNN(syn)": "#e9b872",
+    "CNN(syn)+offset": "#d9a05b",
+    "CNN(syn)+affine": "#c98a43",
     "CNN(study)": "#90a959",
     "CNN(ft)": "#d1495b",
 }

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Ladder:
     """A ladder of methods measured on one fold set, with all a report says about it.
 
     synthetic: renderings, some of which are shown
-    depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
+    depths: name of the depth method -> (N, K) mm by which it misses, NaN where unknown; "mean depth" first
     num_schedules: how many the fine-tuning schedule was chosen from on this study
     facts: what was compared, in words; settings: JSON types that repeat it
     """
@@ -51,7 +51,7 @@ class Ladder:
     folds: Sequence[Fold]
     methods: Sequence[Method]
     synthetic: Samples
-    depth_errors_mm: NDArray[np.float64]
+    depths: Mapping[str, NDArray[np.float64]]
     num_schedules: int
     facts: Sequence[tuple[str, str]]
     settings: dict[str, Any]
@@ -85,7 +85,6 @@ def write_report(ladder: Ladder, out: str) -> None:
 def results(ladder: Ladder) -> dict[str, Any]:
     """Everything measured, as JSON types."""
     cases = ladder.cases
-    depth = ladder.depth_errors_mm
     entry: dict[str, Any] = {
         "anatomy": cases.anatomy.name,
         "num_cases": len(cases),
@@ -101,12 +100,13 @@ def results(ladder: Ladder) -> dict[str, Any]:
         "findings": findings(cases, ladder.methods, ladder.num_schedules),
         "settings": ladder.settings,
     }
-    if np.isfinite(depth).any():
-        s = summarise(depth)
-        entry["mean_depth_mm"] = {
-            "mean": s.overall_mean,
+    entry["depth_mm"] = {
+        method: {
+            "mean": finite(s.overall_mean),
             "landmarks": {name: finite(s.mean[k]) for k, name in enumerate(cases.anatomy.names)},
         }
+        for method, s in ((method, summarise(errors)) for method, errors in ladder.depths.items())
+    }
     return entry
 
 
@@ -165,17 +165,21 @@ def _other_tables(ladder: Ladder) -> list[dict[str, Any]]:
             "rows": [{"cells": [label, *(f"{means[n]:.2f}" for n in names)]} for label, means in classes.items()],
         }
     )
-    if np.isfinite(ladder.depth_errors_mm).any():
-        s = summarise(ladder.depth_errors_mm)
-        pairs = zip([*s.mean, s.overall_mean], [*s.sd, s.overall_sd], strict=True)
+    if ladder.depths:
         tables.append(
             {
-                "caption": "Third coordinate from the mean depth of the training cases: error in mm along the depth",
+                "caption": "Third coordinate at the predicted pixels: error in mm along the depth",
                 "header": ["", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
-                "rows": [{"cells": ["mean depth", *(show(mean, sd) for mean, sd in pairs)]}],
+                "rows": [{"cells": [name, *_shown(errors)]} for name, errors in ladder.depths.items()],
             }
         )
     return tables
+
+
+def _shown(errors: NDArray[np.float64]) -> list[str]:
+    s = summarise(errors)
+    pairs = zip([*s.mean, s.overall_mean], [*s.sd, s.overall_sd], strict=True)
+    return [show(mean, sd) for mean, sd in pairs]
 
 
 def _pictures(ladder: Ladder) -> list[dict[str, str]]:

@@ -37,14 +37,17 @@ RATIOS = (
 class Method:
     """What one method says of every case, none of which it was trained on.
 
-    name: NN(syn), NN(study), CNN(syn), CNN(study) or CNN(ft); network: which network, "" for none
+    name: mean shape, NN(syn), NN(study), RF, CNN(syn), CNN(syn)+offset, CNN(syn)+affine, CNN(study) or CNN(ft)
+    network: which network, "" for none; of a forest, the network that reads the same planes, "" for the silhouette
     points: (N, K, 2) patch px; sigma: (N, K) px or None
+    repeats: (N, K, 2) patch px of the same method with further seeds, of folds and of training; points are the first's
     """
 
     name: str
     network: str
     points: NDArray[np.float64]
     sigma: NDArray[np.float64] | None = None
+    repeats: tuple[NDArray[np.float64], ...] = ()
 
     @property
     def label(self) -> str:

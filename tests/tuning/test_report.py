@@ -25,7 +25,7 @@ def toy_ladder(cases):
         folds=folds,
         methods=whole_ladder(cases),
         synthetic=toy_samples(12, 9),
-        depth_errors_mm=mean_depth_errors_mm(cases, folds),
+        depths={"mean depth": mean_depth_errors_mm(cases, folds)},
         num_schedules=1,
         facts=[("study", HOSTILE)],
         settings={"note": HOSTILE},
@@ -86,7 +86,7 @@ def test_results_are_json_without_nan():
     cases.samples.landmarks[:, 4] = np.nan
     found = json.loads(json.dumps(results(toy_ladder(cases)), allow_nan=False))
     assert found["ladder"][0]["px"]["landmarks"]["little_tip"]["mean"] is None
-    assert "mean_depth_mm" not in found and found["num_subjects"] == 4
+    assert found["depth_mm"]["mean depth"]["mean"] is None and found["num_subjects"] == 4
 
 
 def test_writing_puts_the_report_last_and_the_same_bytes_twice(tmp_path):

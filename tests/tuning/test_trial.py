@@ -15,7 +15,6 @@ from training.data import Patches
 from training.models import ModelRecipe, build_model
 from tuning.cases import check_network, read_cases
 from tuning.folds import folds_text, make_folds
-from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
 from tuning.refit import (
     ChosenSchedule,
     as_json,
@@ -70,16 +69,6 @@ def test_a_network_never_learns_from_the_subjects_it_is_tested_on(place, start):
     others = run_fold(trial_of(place, f"other_{start}", start=start), 0)
     np.testing.assert_array_equal(ours.points, others.points)
     assert ours.error_px != others.error_px
-
-
-def test_nearest_patches_of_the_study_leave_the_tested_subjects_out(place):
-    cases = read_cases(str(place / "study"), HAND, depth=False)
-    folds = make_folds(cases.subjects, 2, 1)
-    before = nearest_methods(toy_samples(10, 9), cases, folds)[1].points
-    cases.samples.landmarks[folds[0].test] += 50.0
-    after = nearest_methods(toy_samples(10, 9), cases, folds)[1].points
-    np.testing.assert_array_equal(before[folds[0].test], after[folds[0].test])
-    assert (before[folds[1].test] != after[folds[1].test]).all()
 
 
 def test_from_scratch_forgets_the_pretrained_weights(place):
@@ -258,18 +247,3 @@ def test_schedule_json_is_read_back_and_nothing_else_is(tmp_path):
         read_chosen(str(path))
     with pytest.raises(ValueError, match="cannot be read"):
         read_chosen(str(tmp_path / "nowhere.json"))
-
-
-@pytest.mark.slow
-def test_one_and_two_processes_climb_the_same_ladder(place):
-    cases = read_cases(str(place / "study"), HAND, depth=False)
-    protocol = Protocol(anatomy="hand", study=str(place / "study"), num_folds=2, seed=1)
-    rungs = [Rung(name="heatmap", uri=str(place / "network"), schedule=QUICK, scratch=QUICK)]
-    ladders, done = [], []
-    for workers in (1, 2):
-        ladders.append(network_methods(protocol, rungs, cases, workers, done.append))
-    assert sum(done) == 2 * num_jobs(protocol, rungs)
-    assert [method.label for method in ladders[0]] == ["CNN(syn) heatmap", "CNN(study) heatmap", "CNN(ft) heatmap"]
-    for one, two in zip(*ladders, strict=True):
-        np.testing.assert_array_equal(one.points, two.points)
-        assert np.isfinite(one.points).all()
