@@ -22,6 +22,7 @@ from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.baselines import mean_depth_errors_mm
 from tuning.cases import Cases, check_network, read_cases
+from tuning.findings import headline
 from tuning.folds import make_folds
 from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
 from tuning.refit import ChosenSchedule, read_chosen
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> str:
         folds=folds,
         methods=methods,
         synthetic=synthetic,
-        depth_errors_mm=mean_depth_errors_mm(cases, folds),
+        depths={"mean depth": mean_depth_errors_mm(cases, folds)},
         num_schedules=max([c.num_schedules for c in chosen if c.study_digest == cases.digest], default=1),
         facts=facts(given.study, cases, renderings, rungs, len(folds)),
         settings=settings(recipe, cases, renderings, rungs),
@@ -144,7 +145,8 @@ def print_ladder(ladder: Ladder) -> None:
     """Print the ladder in patch px, and in mm where known, and the ratios beside the paper's."""
     for unit in known_units(ladder.cases):
         if unit != "source_px":
-            print(ladder_text(ladder.cases, ladder.methods, unit))
+            print(ladder_text(ladder.cases, ladder.ordered, unit))
+    print(headline(ladder.cases, ladder.ordered))
     print("ratios of mean errors in source px (the paper's are from its own private data)")
     for name, network, ours, paper in ratios(ladder.cases, ladder.methods):
         print(f"  {name} {network}: {ours:.2f} (paper {paper:.2f})", flush=True)
