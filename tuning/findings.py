@@ -18,9 +18,9 @@ def headline(cases: Cases, methods: Sequence[Method]) -> str:
         return "CNN(ft) and CNN(study) were not both measured, so there is no primary comparison."
     paper = PUBLISHED[cases.anatomy.base]
     result = contrast.result
-    beside = f"the paper's, on its own data, was {paper['CNN(ft)'] / paper['CNN(study)']:.2f}"
-    ratio = f"ratio {result.ratio:.2f}{_between(result.ratio_interval, '.2f')}; {beside}"
-    return f"{_sentence(contrast, UNIT_NAMES[main_unit(cases)])[:-1]} ({ratio})."
+    ratio = f", ratio {result.ratio:.2f}{_between(result.ratio_interval, '.2f')}"
+    beside = f"The paper's ratio, on its own data, was {paper['CNN(ft)'] / paper['CNN(study)']:.2f}."
+    return f"{_sentence(contrast, UNIT_NAMES[main_unit(cases)], ratio)} {beside}"
 
 
 def findings(cases: Cases, methods: Sequence[Method], num_schedules: int) -> list[str]:
@@ -60,18 +60,26 @@ def _between(interval: Interval | None, form: str) -> str:
     return f" (95 % interval {low} to {high})"
 
 
-def _sentence(contrast: Contrast, unit: str) -> str:
+def _sentence(contrast: Contrast, unit: str, more: str = "") -> str:
     result, a, b = contrast.result, contrast.a, contrast.b
-    verdict = "helps" if result.difference < 0 else "does not help"
-    if contrast.p is not None and contrast.p > ALPHA:
-        verdict = "makes no difference that could be told from chance"
     network = f" ({a.network})" if a.network else ""
     p = "" if contrast.p is None else f", p {p_text(contrast.p)}" if contrast.p < 0.001 else f", p = {contrast.p:.3f}"
     return (
-        f"{TOLD_APART.get(b.name, f'{a.name} over {b.name}')} {verdict} here{network}: {a.label} {result.a:.2f}, "
-        f"{b.label} {result.b:.2f} {unit}, difference {signed(result.difference)}{_between(result.interval, '+.2f')}; "
+        f"{_verdict(contrast)} here{network}: {a.label} {result.a:.2f}, {b.label} {result.b:.2f} {unit}, "
+        f"difference {signed(result.difference)}{_between(result.interval, '+.2f')}{more}; "
         f"better for {result.better} of {result.num_subjects} subjects{p}."
     )
+
+
+def _verdict(contrast: Contrast) -> str:
+    part = TOLD_APART.get(contrast.b.name)
+    if contrast.p is not None and contrast.p > ALPHA:
+        what = part or f"{contrast.a.name} instead of {contrast.b.name}"
+        return f"{what} makes no difference that could be told from chance"
+    helps = contrast.result.difference < 0
+    if part is None:
+        return f"{contrast.a.name} errs {'less' if helps else 'no less'} than {contrast.b.name}"
+    return f"{part} {'helps' if helps else 'does not help'}"
 
 
 def _by_landmark(family: Family) -> str:

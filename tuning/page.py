@@ -16,8 +16,9 @@ nav { font-size: .9rem; columns: 16rem; margin: 1rem 0 }
 nav a { display: block; color: #1c5d99; padding: .15rem 0; break-inside: avoid }
 .wide { overflow-x: auto; margin: .6rem 0 1.2rem }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
-th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eaeef2 }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff }
+th, td { padding: .3rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eaeef2 }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff;
+  white-space: normal; overflow-wrap: anywhere; min-width: 6rem; max-width: 13rem }
 tr.best td { font-weight: 600 }
 .caption, .note, figcaption { color: #57606a; font-size: .9rem }
 .caption { margin: 1rem 0 -.4rem }
@@ -57,7 +58,7 @@ BODY = """
 <dl>{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>
 <nav aria-label="contents">
 <a href="#shows">What it shows</a>
-<a href="#ladder">The ladder of methods</a>
+<a href="#methods">The ladder of methods</a>
 <a href="#comparisons">Comparisons</a>
 {% if others %}<a href="#others">Beside the paper</a>{% endif %}
 {% for picture in pictures %}<a href="#{{ picture.name }}">{{ picture.title }}</a>{% endfor %}
@@ -67,7 +68,7 @@ BODY = """
 <h2 id="shows">What it shows</h2>
 <ul>{% for sentence in findings %}<li>{{ sentence }}</li>{% endfor %}</ul>
 
-<h2 id="ladder">The ladder of methods</h2>
+<h2 id="methods">The ladder of methods</h2>
 <p class="note">Nobody's own cases were used to predict them. Mean shape: of the training subjects. NN: mean annotation
 of the three nearest patches. RF: regression forest. CNN(syn): trained on renderings alone; +offset and +affine:
 corrected by what it misses the training subjects by; CNN(study): trained on the study alone; CNN(ft): on renderings,

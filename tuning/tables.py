@@ -114,7 +114,7 @@ def _contrast_table(caption: str, contrasts: Sequence[Contrast], p_name: str) ->
         means = (f"{result.a:.2f}", f"{result.b:.2f}", signed(result.difference), interval)
         rows.append((what, *means, _number(result.ratio), between, wins, p_text(contrast.p)))
     first = ("landmark" if by_landmark else "methods", "first", "second", "difference", "95 % interval")
-    header = (*first, "ratio", "95 % interval", "subjects better", p_name)
+    header = (*first, "ratio", "95 % interval", "better for", p_name)
     return Table(caption=caption, header=header, rows=tuple(rows))
 
 
