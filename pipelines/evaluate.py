@@ -146,7 +146,7 @@ def print_ladder(ladder: Ladder) -> None:
     for unit in known_units(ladder.cases):
         if unit != "source_px":
             print(ladder_text(ladder.cases, ladder.ordered, unit))
-    print(headline(ladder.cases, ladder.ordered))
+    print(headline(ladder.cases, ladder.comparisons))
     print("ratios of mean errors in source px (the paper's are from its own private data)")
     for name, network, ours, paper in ratios(ladder.cases, ladder.methods):
         print(f"  {name} {network}: {ours:.2f} (paper {paper:.2f})", flush=True)

@@ -33,7 +33,21 @@ class Family:
     contrasts: tuple[Contrast, ...]
 
 
-def primary_contrast(cases: Cases, methods: Sequence[Method]) -> Contrast | None:
+@dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """All comparisons of a ladder: the primary one, None where it was not measured, and the secondary ones."""
+
+    primary: Contrast | None
+    families: tuple[Family, ...]
+
+
+def compare_methods(cases: Cases, methods: Sequence[Method]) -> Comparisons:
+    """Every comparison a report makes of the methods, all on the same cases."""
+    primary = _primary(cases, methods)
+    return Comparisons(primary=primary, families=tuple(_families(cases, methods, primary)))
+
+
+def _primary(cases: Cases, methods: Sequence[Method]) -> Contrast | None:
     """CNN(ft) against CNN(study) of the first network that has both; None where none has.
 
     The first, so that which one it is does not depend on what it shows.
@@ -45,9 +59,8 @@ def primary_contrast(cases: Cases, methods: Sequence[Method]) -> Contrast | None
     return None
 
 
-def secondary_families(cases: Cases, methods: Sequence[Method]) -> list[Family]:
+def _families(cases: Cases, methods: Sequence[Method], primary: Contrast | None) -> list[Family]:
     """Every CNN(ft) against all other methods; the primary comparison and CNN(ft) against RF by landmark."""
-    primary = primary_contrast(cases, methods)
     done = None if primary is None else (primary.a, primary.b)
     against = [
         contrast

@@ -38,5 +38,16 @@ def depth_rows(cases: Cases, methods: Sequence[Method], depths: Mapping[str, Err
     ]  # fmt: skip
 
 
+def depth_findings(cases: Cases, rows: Sequence[DepthRow]) -> list[str]:
+    """Which way misses the depth by least, in a sentence; none where no depth is known."""
+    if not rows:
+        return []
+    best = min(rows, key=lambda row: describe(row.errors)["mean"])
+    found = f"Smallest error along the depth: {best.name} with {describe(best.errors)['mean']:.2f} mm"
+    ratio = f", {best.ratio:.2f} of the mean depth's" if np.isfinite(best.ratio) and best.name != "mean depth" else ""
+    paper = PUBLISHED_RATIO.get(cases.anatomy.base)
+    return [f"{found}{ratio}{'' if paper is None or not ratio else f' (the paper: {paper:.2f})'}."]
+
+
 def _mean_or_infinity(errors: Errors) -> float:
     return float(np.nan_to_num(describe(errors)["mean"], nan=np.inf))

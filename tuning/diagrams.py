@@ -35,7 +35,9 @@ def bar_figure(cases: Cases, methods: Sequence[Method], unit: Unit) -> bytes:
         axes.set_xticks(range(len(shown)), [groups[k] for k in shown], fontsize=9)
         axes.set_xlim(-0.5, per_row - 0.5)
         axes.set_ylabel(f"error in {UNIT_NAMES[unit]}", fontsize=8)
-        axes.set_ylim(bottom=0)
+    highest = max(axes.get_ylim()[1] for axes in figure.axes)
+    for axes in figure.axes:
+        axes.set_ylim(0, highest)
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(), fontsize=8, ncols=5, frameon=False, loc="outside upper center"
     )
@@ -91,9 +93,8 @@ def by_case_figure(cases: Cases, methods: Sequence[Method], unit: Unit, num_name
     top = axes.get_ylim()[1]
     for rank, n in enumerate(order[:num_named]):
         if np.isfinite(errors[0][n]):
-            place = (0.99, 0.97 - 0.06 * rank)
             text = f"{rank + 1}. {short(cases.names[n])}: {errors[0][n]:.2f}"
-            axes.text(*place, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, parse_math=False)
+            axes.text(1.01, 0.97 - 0.06 * rank, text, transform=axes.transAxes, va="top", fontsize=8, parse_math=False)
             axes.annotate(
                 str(rank + 1), (rank, errors[0][n]), (0, 4), textcoords="offset points", ha="center", fontsize=7
             )

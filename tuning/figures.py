@@ -11,6 +11,8 @@ from tuning.cases import Cases
 from tuning.drawing import draw_landmarks, draw_patch, new_figure, saved, short
 from tuning.table import Method, describe
 
+EDGE = 8  # px around the common image: fingertips lie at the patch's border, their clouds beyond it
+
 
 def domain_figure(synthetic: Samples, cases: Cases, count: int = 8) -> bytes:
     """PNG of `count` renderings above as many silhouettes of the study, each with its annotated landmarks.
@@ -43,12 +45,17 @@ def common_figure(cases: Cases, methods: Sequence[Method], columns: int = 5) -> 
     for place, method in enumerate(methods):
         axes = figure.add_subplot(rows, columns, place + 1)
         draw_patch(axes, ground, cases.anatomy)
-        for k in range(len(centre)):
-            cloud = centre[k] + (method.points[:, k] - cases.points[:, k])
-            axes.plot(cloud[:, 0], cloud[:, 1], "o", color=f"C{k}", ms=2.5, alpha=0.6, mew=0)
+        for k, cloud in enumerate(projected(cases, method.points).transpose(1, 2, 0)):
+            axes.plot(*cloud, "o", color=f"C{k}", ms=2.5, alpha=0.6, mew=0)
             axes.plot(*centre[k], "+", color="black", ms=6, mew=1)
+        axes.set(xlim=(-EDGE, cases.anatomy.width + EDGE), ylim=(cases.anatomy.height + EDGE, -EDGE))
         axes.set_title(f"{method.label}\n{describe(cases.errors_px(method.points))['mean']:.2f} px", fontsize=8)
     return saved(figure, "png")
+
+
+def projected(cases: Cases, points: Floats) -> Floats:
+    """(N, K, 2) patch px: the study's mean annotation, moved by what `points` (N, K, 2) miss theirs by."""
+    return np.asarray(mean_annotation(cases) + (np.asarray(points, np.float64) - cases.points))
 
 
 def mean_annotation(cases: Cases) -> Floats:

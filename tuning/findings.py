@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from tuning.cases import Cases
 from tuning.compare import LEAST_SUBJECTS, Interval
-from tuning.contrasts import Contrast, Family, primary_contrast, secondary_families
+from tuning.contrasts import Comparisons, Contrast, Family
 from tuning.table import PUBLISHED, UNIT_NAMES, Method, describe, main_unit, pooled_errors
 
 ALPHA = 0.05
 TOLD_APART = {"CNN(syn)": "Fine-tuning", "CNN(study)": "Pre-training on renderings"}  # what CNN(ft) has beyond them
 
 
-def headline(cases: Cases, methods: Sequence[Method]) -> str:
+def headline(cases: Cases, comparisons: Comparisons) -> str:
     """The primary comparison in one sentence: the effect and its interval, then the test."""
-    contrast = primary_contrast(cases, methods)
+    contrast = comparisons.primary
     if contrast is None:
         return "CNN(ft) and CNN(study) were not both measured, so there is no primary comparison."
     paper = PUBLISHED[cases.anatomy.base]
@@ -23,13 +23,13 @@ def headline(cases: Cases, methods: Sequence[Method]) -> str:
     return f"{_sentence(contrast, UNIT_NAMES[main_unit(cases)], ratio)} {beside}"
 
 
-def findings(cases: Cases, methods: Sequence[Method], num_schedules: int) -> list[str]:
+def findings(cases: Cases, methods: Sequence[Method], comparisons: Comparisons, num_schedules: int) -> list[str]:
     """Sentences about the ladder. num_schedules: how many the fine-tuning schedule was chosen from on this study."""
     unit = main_unit(cases)
     means = {method.label: describe(pooled_errors(cases, method, unit))["mean"] for method in methods}
     best = min(means, key=lambda label: means[label])
     sentences = [f"Smallest mean error: {best} with {means[best]:.2f} {UNIT_NAMES[unit]} over {len(cases)} cases."]
-    for family in secondary_families(cases, methods):
+    for family in comparisons.families:
         if family.contrasts[0].landmark:
             sentences.append(_by_landmark(family))
         else:
@@ -50,7 +50,7 @@ def p_text(p: float | None) -> str:
 
 def signed(value: float) -> str:
     """`+1.23` or `−1.23`, with a true minus sign."""
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")  # + 0.0: no minus before a zero
 
 
 def _between(interval: Interval | None, form: str) -> str:
@@ -103,7 +103,7 @@ def _subjects(cases: Cases) -> str:
             f"{LEAST_SUBJECTS} are needed), and says little about other people."
         )
     return (
-        "Negative differences: the first method is better. Intervals: studentised bootstrap over subjects. p: "
-        "two-sided sign-flip test of each subject's mean difference; all but the primary comparison are corrected "
-        "within their family (Holm)."
+        "Negative differences: the first method is better. Intervals: studentised bootstrap over subjects, each for "
+        "itself. p: two-sided sign-flip test of each subject's mean difference; all but the primary comparison are "
+        "corrected within their family (Holm)."
     )

@@ -18,7 +18,7 @@ nav a { display: block; color: #1c5d99; padding: .15rem 0; break-inside: avoid }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eaeef2 }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff;
-  white-space: normal; overflow-wrap: anywhere; min-width: 6rem; max-width: 13rem }
+  white-space: normal; overflow-wrap: anywhere; min-width: 10.5rem; max-width: 13rem }
 tr.best td { font-weight: 600 }
 .caption, .note, figcaption { color: #57606a; font-size: .9rem }
 .caption { margin: 1rem 0 -.4rem }

@@ -41,6 +41,7 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
     """Bars, curves, the common image, errors by case, the worst and all cases, both domains."""
     unit = main_unit(cases)
     leading = by_mean(cases, methods)[0]
+    seed = " Of several seeds, the first." if any(method.repeats for method in methods) else ""
     rivals = [m for m in methods if m.name in ("CNN(study)", "RF") and m.network in ("", leading.network)]
     return [
         Picture(
@@ -60,7 +61,7 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
             title="All landmarks in one common image",
             caption="Every prediction of every case, moved to where the study's mean shape (+) has the landmark: a "
             "cloud shows what a method misses by, and whether it errs to one side. Above each: mean error in patch "
-            "px. After the paper's Figure 3.",
+            f"px.{seed} After the paper's Figure 3.",
             data=common_figure(cases, methods),
             form="png",
         ),

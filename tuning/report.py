@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from synth.domain.schema import Samples
 from synth.domain.storage import write_bytes
 from tuning.cases import Cases
-from tuning.contrasts import contrast_dict, primary_contrast, secondary_families
-from tuning.depth import depth_rows
+from tuning.contrasts import Comparisons, compare_methods, contrast_dict
+from tuning.depth import depth_findings, depth_rows
 from tuning.findings import findings, headline
 from tuning.folds import Fold, folds_text
 from tuning.page import page_text
@@ -67,6 +68,17 @@ class Ladder:
         """The methods as the report lists them."""
         return in_order(self.methods)
 
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """Every comparison of the methods, made once."""
+        return compare_methods(self.cases, self.ordered)
+
+    @property
+    def findings(self) -> list[str]:
+        """What it shows, in sentences."""
+        depth = depth_findings(self.cases, depth_rows(self.cases, self.ordered, self.depths))
+        return [*findings(self.cases, self.ordered, self.comparisons, self.num_schedules), *depth]
+
     @property
     def fold_of(self) -> NDArray[np.int64]:
         """(N,) the fold that tests each case."""
@@ -97,7 +109,7 @@ def write_report(ladder: Ladder, out: str) -> None:
 def results(ladder: Ladder) -> dict[str, Any]:
     """Everything measured, as JSON types."""
     cases, methods = ladder.cases, ladder.ordered
-    primary = primary_contrast(cases, methods)
+    primary = ladder.comparisons.primary
     return {
         "anatomy": cases.anatomy.name,
         "num_cases": len(cases),
@@ -110,7 +122,7 @@ def results(ladder: Ladder) -> dict[str, Any]:
         "primary": None if primary is None else contrast_dict(primary),
         "secondary": {
             family.title: [contrast_dict(contrast) for contrast in family.contrasts]
-            for family in secondary_families(cases, methods)
+            for family in ladder.comparisons.families
         },
         "seeds": [asdict(spread) for spread in seed_spreads(cases, methods, main_unit(cases))],
         "ratios": [
@@ -125,7 +137,7 @@ def results(ladder: Ladder) -> dict[str, Any]:
             }
             for row in depth_rows(cases, methods, ladder.depths)
         },
-        "findings": [headline(cases, methods), *findings(cases, methods, ladder.num_schedules)],
+        "findings": [headline(cases, ladder.comparisons), *ladder.findings],
         "settings": ladder.settings,
     }
 
@@ -138,16 +150,16 @@ def render_page(ladder: Ladder, pictures: Sequence[Picture]) -> str:
         {
             "title": ladder.title,
             "virtual": cases.virtual,
-            "headline": headline(cases, methods),
+            "headline": headline(cases, ladder.comparisons),
             "facts": ladder.facts,
-            "findings": findings(cases, methods, ladder.num_schedules),
+            "findings": ladder.findings,
             "tables": [ladder_table(cases, methods, main_unit(cases)), spread_table(cases, methods)],
             "more_tables": [
                 *(ladder_table(cases, methods, unit) for unit in other_units(cases)),
                 *landmark_tables(cases, methods),
                 visibility_table(cases, methods),
             ],
-            "comparisons": comparison_tables(cases, methods),
+            "comparisons": comparison_tables(cases, ladder.comparisons),
             "others": [table for table in optional if table is not None and table.rows],
             "pictures": pictures,
             "settings": json.dumps(ladder.settings, indent=1, ensure_ascii=False),

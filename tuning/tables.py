@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.cases import Cases, Errors
-from tuning.contrasts import Contrast, primary_contrast, secondary_families
+from tuning.contrasts import Comparisons, Contrast
 from tuning.depth import PUBLISHED_RATIO, depth_rows
 from tuning.drawing import words
 from tuning.findings import p_text, signed
@@ -47,10 +47,15 @@ def ladder_table(cases: Cases, methods: Sequence[Method], unit: Unit) -> Table:
     means = [describe(pooled_errors(cases, method, unit))["mean"] for method in methods]
     return Table(
         caption=f"Error in {UNIT_NAMES[unit]}: mean ± standard deviation over {len(cases)} cases",
-        header=("method", *map(words, cases.anatomy.names), "mean"),
-        rows=tuple((method.label, *ladder_row(cases, method, unit)) for method in methods),
+        header=("method", "mean", *map(words, cases.anatomy.names)),
+        rows=tuple((method.label, *_last_first(ladder_row(cases, method, unit))) for method in methods),
         best=int(np.nanargmin(means)),
     )
+
+
+def _last_first(cells: Sequence[str]) -> list[str]:
+    """On a page the mean comes first: the landmarks of a body scroll out of sight."""
+    return [cells[-1], *cells[:-1]]
 
 
 def other_units(cases: Cases) -> list[Unit]:
@@ -89,15 +94,14 @@ def _spread(cases: Cases, errors: Errors, unit: Unit) -> list[str]:
     return [_number(value, percent=name.startswith("within")) for name, value in found.items()]
 
 
-def comparison_tables(cases: Cases, methods: Sequence[Method]) -> list[Table]:
+def comparison_tables(cases: Cases, comparisons: Comparisons) -> list[Table]:
     """The primary comparison, then every family of secondary ones."""
     unit = UNIT_NAMES[main_unit(cases)]
-    primary = primary_contrast(cases, methods)
     tables = []
-    if primary is not None:
+    if comparisons.primary is not None:
         caption = f"Primary comparison: mean error of each subject, {unit}"
-        tables.append(_contrast_table(caption, [primary], "p"))
-    for family in secondary_families(cases, methods):
+        tables.append(_contrast_table(caption, [comparisons.primary], "p"))
+    for family in comparisons.families:
         tables.append(_contrast_table(f"Secondary: {family.title}, {unit}", family.contrasts, "p (Holm)"))
     return tables
 
@@ -111,10 +115,10 @@ def _contrast_table(caption: str, contrasts: Sequence[Contrast], p_name: str) ->
         interval = "–" if result.interval is None else " to ".join(map(signed, result.interval))
         between = "–" if result.ratio_interval is None else " to ".join(f"{v:.2f}" for v in result.ratio_interval)
         wins = f"{result.better} of {result.num_subjects}"
-        means = (f"{result.a:.2f}", f"{result.b:.2f}", signed(result.difference), interval)
-        rows.append((what, *means, _number(result.ratio), between, wins, p_text(contrast.p)))
-    first = ("landmark" if by_landmark else "methods", "first", "second", "difference", "95 % interval")
-    header = (*first, "ratio", "95 % interval", "better for", p_name)
+        effect = (signed(result.difference), interval, _number(result.ratio), between)
+        rows.append((what, *effect, p_text(contrast.p), wins, f"{result.a:.2f}", f"{result.b:.2f}"))
+    effect = ("difference", "95 % interval", "ratio", "95 % interval")
+    header = ("landmark" if by_landmark else "methods", *effect, p_name, "better for", "first", "second")
     return Table(caption=caption, header=header, rows=tuple(rows))
 
 
@@ -159,13 +163,14 @@ def depth_table(cases: Cases, methods: Sequence[Method], depths: Mapping[str, Er
         parts = [describe(values) for values in (*row.errors.T, row.errors)]
         space = describe(row.space)
         cells = [show(part["mean"], part["sd"]) for part in parts]
-        rows.append((row.name, *cells, _number(row.ratio), show(space["mean"], space["sd"])))
+        mean, *landmarks = _last_first(cells)
+        rows.append((row.name, mean, _number(row.ratio), show(space["mean"], space["sd"]), *landmarks))
     paper = PUBLISHED_RATIO.get(cases.anatomy.base)
     beside = "" if paper is None else f" (the paper's regressed depth: {paper:.2f})"
     return Table(
         caption=f"Third coordinate: error in mm along the depth; ratio to the mean depth{beside}; error in space with "
         "the best CNN(ft)",
-        header=("depth", *map(words, cases.anatomy.names), "mean", "ratio", "in space"),
+        header=("depth", "mean", "ratio", "in space", *map(words, cases.anatomy.names)),
         rows=tuple(rows),
     ) if rows else None  # fmt: skip
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.tuning.test_table import shifted, whole_ladder
 from tests.tuning.toy import toy_cases
-from tuning.contrasts import contrast_dict, primary_contrast, secondary_families
-from tuning.findings import findings, headline
+from tuning import findings as sentences
+from tuning.contrasts import compare_methods, contrast_dict
 from tuning.seeds import seed_spreads
 from tuning.table import Method
 
@@ -17,8 +17,16 @@ def noisy(cases, name, network, px, seed=1):
     return Method(name=name, network=network, points=cases.points + offsets[:, :, None] * np.array([1.0, 0.0]))
 
 
-def text_of(cases, methods, num_schedules=1):
-    return " ".join([headline(cases, methods), *findings(cases, methods, num_schedules)])
+def headline(cases, methods):
+    return sentences.headline(cases, compare_methods(cases, methods))
+
+
+def findings(cases, methods, num_schedules=1):
+    return sentences.findings(cases, methods, compare_methods(cases, methods), num_schedules)
+
+
+def text_of(cases, methods):
+    return " ".join([headline(cases, methods), *findings(cases, methods)])
 
 
 def test_the_headline_has_effect_interval_and_test_in_that_order():
@@ -60,14 +68,14 @@ def test_no_method_is_taken_for_granted(names):
     cases = toy_cases(8, 1)
     methods = [shifted(cases, name, "net" * name.startswith("CNN"), 1.0 + i) for i, name in enumerate(names)]
     assert "no primary comparison" in headline(cases, methods)
-    assert "Smallest mean error: " + methods[0].label in findings(cases, methods, 1)[0]
+    assert "Smallest mean error: " + methods[0].label in findings(cases, methods)[0]
 
 
 def test_the_primary_comparison_is_the_first_networks_whatever_it_shows():
     cases = toy_cases(8, 1)
     methods = whole_ladder(cases, network="a", tuned=5.0) + whole_ladder(cases, network="b")[2:]
-    assert primary_contrast(cases, methods).a.label == "CNN(ft) a"
-    pairs = [(c.a.label, c.b.label) for c in secondary_families(cases, methods)[0].contrasts]
+    assert compare_methods(cases, methods).primary.a.label == "CNN(ft) a"
+    pairs = [(c.a.label, c.b.label) for c in compare_methods(cases, methods).families[0].contrasts]
     assert ("CNN(ft) a", "CNN(study) a") not in pairs and ("CNN(ft) b", "CNN(study) b") in pairs
     assert ("CNN(ft) b", "CNN(ft) a") in pairs and len(set(pairs)) == len(pairs)
 
@@ -83,7 +91,7 @@ def test_landmarks_where_the_forest_wins_are_named():
 
 def test_secondary_p_values_are_corrected_within_their_family():
     cases = toy_cases(16, 2)
-    family = secondary_families(cases, [noisy(cases, m.name, m.network, 2.0) for m in whole_ladder(cases)])[0]
+    family = compare_methods(cases, [noisy(cases, m.name, m.network, 2.0) for m in whole_ladder(cases)]).families[0]
     raw = [c.result.p for c in family.contrasts]
     assert all(c.p >= c.result.p for c in family.contrasts)
     assert min(c.p for c in family.contrasts) == pytest.approx(min(1, len(raw) * min(raw)))
@@ -94,7 +102,7 @@ def test_secondary_p_values_are_corrected_within_their_family():
 def test_a_landmark_that_nobody_annotated_is_not_compared():
     cases = toy_cases(16, 2)
     cases.samples.landmarks[:, 4] = np.nan
-    by_landmark = secondary_families(cases, whole_ladder(cases))[1]
+    by_landmark = compare_methods(cases, whole_ladder(cases)).families[1]
     assert [c.landmark for c in by_landmark.contrasts] == list(cases.anatomy.names[:4])
 
 
