@@ -13,7 +13,7 @@ from synth.domain.schema import Samples
 from synth.domain.storage import write_bytes
 from tuning.cases import Cases
 from tuning.contrasts import Comparisons, compare_methods, contrast_dict
-from tuning.depth import depth_findings, depth_rows
+from tuning.depth_errors import depth_findings, depth_rows
 from tuning.findings import findings, headline
 from tuning.folds import Fold, folds_text
 from tuning.page import page_text

@@ -7,7 +7,7 @@ import numpy as np
 
 from tuning.cases import Cases, Errors
 from tuning.contrasts import Comparisons, Contrast
-from tuning.depth import PUBLISHED_RATIO, depth_rows
+from tuning.depth_errors import PUBLISHED_RATIO, depth_rows
 from tuning.drawing import words
 from tuning.findings import p_text, signed
 from tuning.seeds import seed_spreads

@@ -5,7 +5,7 @@ import pytest
 
 from tests.tuning.test_table import shifted
 from tests.tuning.toy import toy_cases
-from tuning.depth import depth_findings, depth_rows
+from tuning.depth_errors import depth_findings, depth_rows
 
 
 def test_errors_in_space_are_the_hypotenuse_with_the_best_fine_tuned_network():
