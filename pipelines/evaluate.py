@@ -32,6 +32,7 @@ from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.cases import Cases, check_network, read_cases
 from tuning.depths import depth_errors_mm
+from tuning.findings import headline
 from tuning.folds import folds_text, make_folds, parse_folds, read_folds, traits_of
 from tuning.forest import ForestRecipe
 from tuning.jobs import Job, Protocol, Rung, missing_jobs, run_missing
@@ -279,7 +280,8 @@ def print_ladder(ladder: Ladder) -> None:
     """Print the ladder in patch px, and in mm where known, and the ratios beside the paper's."""
     for unit in known_units(ladder.cases):
         if unit != "source_px":
-            print(ladder_text(ladder.cases, ladder.methods, unit))
+            print(ladder_text(ladder.cases, ladder.ordered, unit))
+    print(headline(ladder.cases, ladder.comparisons))
     print("ratios of mean errors in source px (the paper's are from its own private data)")
     for name, network, ours, paper in ratios(ladder.cases, ladder.methods):
         print(f"  {name} {network}: {ours:.2f} (paper {paper:.2f})", flush=True)
