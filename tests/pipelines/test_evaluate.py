@@ -52,7 +52,7 @@ def planned(place, *more):
 
 def test_a_nested_choice_needs_the_folds_it_was_made_on(place):
     schedule, folds = place / "sweep" / "schedule.json", place / "sweep" / "folds.csv"
-    with pytest.raises(ValueError, match="chosen on other folds than these; give --folds .*folds.csv"):
+    with pytest.raises(ValueError, match=r"chosen on other folds than these; give --folds .*folds\.csv"):
         planned(place, "--schedule", schedule)
     plan = planned(place, "--schedule", schedule, "--folds", folds, "--seeds", 3)
     assert [plan.rungs[0].tuned(fold).name for fold in (0, 1)] == ["quick", "other"]
