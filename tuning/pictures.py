@@ -41,7 +41,6 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
     """Bars, curves, the common image, errors by case, the worst and all cases, both domains."""
     unit = main_unit(cases)
     leading = by_mean(cases, methods)[0]
-    seed = " Of several seeds, the first." if any(method.repeats for method in methods) else ""
     rivals = [m for m in methods if m.name in ("CNN(study)", "RF") and m.network in ("", leading.network)]
     return [
         Picture(
@@ -56,15 +55,7 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
             caption="Steeper and further left is better; dotted lines: the distances of the table of success rates.",
             data=cumulative_figure(cases, methods, unit),
         ),
-        Picture(
-            name="common",
-            title="All landmarks in one common image",
-            caption="Every prediction of every case, moved to where the study's mean shape (+) has the landmark: a "
-            "cloud shows what a method misses by, and whether it errs to one side. Above each: mean error in "
-            f"{UNIT_NAMES[unit]}.{seed} After the paper's Figure 3.",
-            data=common_figure(cases, methods, unit),
-            form="png",
-        ),
+        _common_picture(cases, methods),
         Picture(
             name="by_case",
             title="Errors by case",
@@ -82,6 +73,20 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
             form="png",
         ),
     ]
+
+
+def _common_picture(cases: Cases, methods: Sequence[Method]) -> Picture:
+    unit = main_unit(cases)
+    seed = " Of several seeds, the first." if any(method.repeats for method in methods) else ""
+    return Picture(
+        name="common",
+        title="All landmarks in one common image",
+        caption="Every prediction of every case, moved to where the study's mean shape (+) has the landmark: a cloud "
+        "shows what a method misses by, and whether it errs to one side. Above each: mean error in "
+        f"{UNIT_NAMES[unit]}.{seed} After the paper's Figure 3.",
+        data=common_figure(cases, methods, unit),
+        form="png",
+    )
 
 
 def case_pictures(cases: Cases, methods: Sequence[Method]) -> list[Picture]:
