@@ -69,7 +69,7 @@ def _families(cases: Cases, methods: Sequence[Method], primary: Contrast | None)
         if rival is not tuned and (tuned, rival) != done and (contrast := _contrast(cases, tuned, rival))
     ]
     families = [_family("CNN(ft) against every other method, mean over landmarks", against)]
-    pairs = [] if primary is None else [("CNN(study)", primary.b), *(("RF", m) for m in _named(methods, "RF")[:1])]
+    pairs = [] if primary is None else [("CNN(study)", primary.b), *(("RF", m) for m in _forests(methods, primary)[:1])]
     for name, rival in pairs:
         assert primary is not None
         found = (_contrast(cases, primary.a, rival, landmark) for landmark in cases.anatomy.names)
@@ -93,6 +93,12 @@ def contrast_dict(contrast: Contrast) -> dict[str, Any]:
         "p": result.p,
         "p_holm": contrast.p,
     }
+
+
+def _forests(methods: Sequence[Method], primary: Contrast) -> list[Method]:
+    """The forests beside the primary network: one that reads what it reads, then one of the silhouette alone."""
+    found = [forest for forest in _named(methods, "RF") if forest.network in ("", primary.a.network)]
+    return sorted(found, key=lambda forest: forest.network == "")
 
 
 def _named(methods: Sequence[Method], name: str) -> list[Method]:

@@ -9,7 +9,7 @@ from synth.domain.schema import Samples
 from tuning.cases import Cases
 from tuning.diagrams import bar_figure, by_case_figure, case_means, cumulative_figure, worst_first
 from tuning.figures import case_figure, common_figure, domain_figure
-from tuning.table import Method, describe, main_unit, mean_errors
+from tuning.table import UNIT_NAMES, Method, describe, main_unit, mean_errors
 
 MOST_PICTURES = 60  # of cases in one report; the worst are always among them
 NUM_WORST = 5
@@ -41,7 +41,6 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
     """Bars, curves, the common image, errors by case, the worst and all cases, both domains."""
     unit = main_unit(cases)
     leading = by_mean(cases, methods)[0]
-    seed = " Of several seeds, the first." if any(method.repeats for method in methods) else ""
     rivals = [m for m in methods if m.name in ("CNN(study)", "RF") and m.network in ("", leading.network)]
     return [
         Picture(
@@ -56,15 +55,7 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
             caption="Steeper and further left is better; dotted lines: the distances of the table of success rates.",
             data=cumulative_figure(cases, methods, unit),
         ),
-        Picture(
-            name="common",
-            title="All landmarks in one common image",
-            caption="Every prediction of every case, moved to where the study's mean shape (+) has the landmark: a "
-            "cloud shows what a method misses by, and whether it errs to one side. Above each: mean error in patch "
-            f"px.{seed} After the paper's Figure 3.",
-            data=common_figure(cases, methods),
-            form="png",
-        ),
+        _common_picture(cases, methods),
         Picture(
             name="by_case",
             title="Errors by case",
@@ -82,6 +73,20 @@ def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> 
             form="png",
         ),
     ]
+
+
+def _common_picture(cases: Cases, methods: Sequence[Method]) -> Picture:
+    unit = main_unit(cases)
+    seed = " Of several seeds, the first." if any(method.repeats for method in methods) else ""
+    return Picture(
+        name="common",
+        title="All landmarks in one common image",
+        caption="Every prediction of every case, moved to where the study's mean shape (+) has the landmark: a cloud "
+        "shows what a method misses by, and whether it errs to one side. Above each: mean error in "
+        f"{UNIT_NAMES[unit]}.{seed} After the paper's Figure 3.",
+        data=common_figure(cases, methods, unit),
+        form="png",
+    )
 
 
 def case_pictures(cases: Cases, methods: Sequence[Method]) -> list[Picture]:
@@ -104,14 +109,19 @@ def case_pictures(cases: Cases, methods: Sequence[Method]) -> list[Picture]:
 
 def by_mean(cases: Cases, methods: Sequence[Method]) -> list[Method]:
     """Every CNN(ft), or where there is none the best method alone, the smallest mean error first."""
-    ranked = sorted(methods, key=lambda method: describe(mean_errors(cases, method, "px"))["mean"])
+    unit = main_unit(cases)
+    ranked = sorted(methods, key=lambda method: describe(mean_errors(cases, method, unit))["mean"])
     return [method for method in ranked if method.name == "CNN(ft)"] or ranked[:1]
 
 
 def _picture(cases: Cases, method: Method, shown: Sequence[int], name: str, title: str) -> Picture:
-    caption = f"Circles: annotated; crosses: {method.label}, trained on other subjects; above: error in patch px."
-    return Picture(name=name, title=title, caption=caption, data=case_figure(cases, method.points, shown), form="png")
+    unit = main_unit(cases)
+    above = f"above: mean error in {UNIT_NAMES[unit]}"
+    caption = f"Circles: annotated; crosses: {method.label}, trained on other subjects; {above}."
+    return Picture(
+        name=name, title=title, caption=caption, data=case_figure(cases, method.points, shown, unit), form="png"
+    )
 
 
 def _worst(cases: Cases, method: Method) -> list[int]:
-    return worst_first(case_means(mean_errors(cases, method, "px")))
+    return worst_first(case_means(mean_errors(cases, method, main_unit(cases))))

@@ -45,7 +45,8 @@ RATIOS = (
 class Method:
     """What one method says of every case, none of which it was trained on.
 
-    name: one of METHOD_NAMES; network: which network, "" for none
+    name: one of METHOD_NAMES
+    network: which network, "" for none; of a forest, the network that reads the same planes, "" for the silhouette
     points: (N, K, 2) patch px; sigma: (N, K) px or None
     repeats: as `points`, of the same method trained again with further seeds of folds and training
     """

@@ -89,6 +89,16 @@ def test_landmarks_where_the_forest_wins_are_named():
     assert "than CNN(study) heatmap at every one of 5 landmarks" in text
 
 
+def test_the_forest_beside_a_network_is_the_one_that_reads_what_it_reads():
+    cases = toy_cases(8, 1)
+    forests = [shifted(cases, "RF", network, 3.0) for network in ("", "b", "a")]
+    families = compare_methods(cases, [*forests, *whole_ladder(cases, network="a")]).families
+    assert [family.contrasts[0].b.label for family in families[1:]] == ["CNN(study) a", "RF a"]
+    families = compare_methods(cases, [*forests[:2], *whole_ladder(cases, network="a")]).families
+    assert families[2].contrasts[0].b.label == "RF"
+    assert ("CNN(ft) a", "RF b") not in [(c.a.label, c.b.label) for c in families[0].contrasts]
+
+
 def test_secondary_p_values_are_corrected_within_their_family():
     cases = toy_cases(16, 2)
     family = compare_methods(cases, [noisy(cases, m.name, m.network, 2.0) for m in whole_ladder(cases)]).families[0]

@@ -53,7 +53,9 @@ def browser():
 
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
+        context = opened.new_context()
+        context.set_default_timeout(120_000)  # ms: a busy machine may take half a minute for one page
+        yield context
         opened.close()
 
 
@@ -61,7 +63,8 @@ def browser():
 def page(request, browser, report):
     """The report in a window of that size; `said` has every error and message of its console."""
     width, height = request.param
-    opened = browser.new_page(viewport={"width": width, "height": height})
+    opened = browser.new_page()
+    opened.set_viewport_size({"width": width, "height": height})
     opened.said = []
     opened.on("pageerror", lambda error: opened.said.append(str(error)))
     opened.on("console", lambda message: opened.said.append(message.text))
