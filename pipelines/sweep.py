@@ -19,8 +19,9 @@ from synth.domain.storage import write_bytes
 from training import tracking
 from training.checkpoint import load_model, model_files, read_card
 from training.job import absolute_uri
+from training.mlflow_ui import compare_address, run_address, ui_command
 from tuning.cases import Cases, read_cases
-from tuning.record import open_sweep_run, record_failure, record_trial
+from tuning.record import open_sweep_run, record_choice, record_failure, record_trial
 from tuning.refit import ChosenSchedule, as_json, choose, is_finished, refit, save_refitted
 from tuning.sweep import Sweep, failures, finished_trials, open_sweep, run_missing, within
 from tuning.trial import TrialResult
@@ -49,12 +50,14 @@ def main(argv: Sequence[str]) -> str:
     show_recipe(recipe)
     cases = read_cases(sweep.study, anatomy_named(sweep.anatomy), depth=True)
     record = open_sweep_run(
-        tracking.open_experiment(arguments.experiment), sweep_id, f"{recipe.anatomy} sweep", as_dict(recipe)
+        tracking.open_experiment(arguments.experiment), sweep_id, sweep.out, f"{recipe.anatomy} sweep", as_dict(recipe)
     )
     with tracking.recorded(record):
         results = run_trials(sweep, cases, record, arguments.workers)
         chosen = finish(sweep, recipe, cases, results, record)
-    print(f"MLflow: {tracking.ui_command()} (experiment {arguments.experiment!r})")
+        runs = record_choice(record, cases, list(results.values()), chosen.schedule, within(sweep.out, "model"))
+    print(f"MLflow: {ui_command()}")
+    print(f"then the sweep: {run_address(record)}\nits schedules, side by side: {compare_address(runs)}")
     return f"{within(sweep.out, 'model')}: schedule {chosen.schedule.name}, {chosen.error_px:.2f} px on unseen subjects"
 
 
@@ -68,8 +71,8 @@ def run_trials(sweep: Sweep, cases: Cases, record: tracking.Run, workers: int) -
 
     results = finished_trials(sweep)
     missing = [name for name in sweep.trials if name not in results]
-    for name in results:  # an attempt may have been cut off between a trial's end and its record
-        keep(name)
+    for result in results.values():  # an attempt may have been cut off between a trial's end and its record
+        record_trial(record, cases, result)
     if missing:
         start_ray(min(workers, len(missing)))
         epochs = sum(sweep.trials[name].schedule.epochs for name in missing) * sweep.recipe.folds
@@ -111,10 +114,8 @@ def finish(
         card = save_refitted(model_uri, refitted, cases, best, card.digest, whole)
         if card.conformal.reason:
             print(f"no 90 % radii: {card.conformal.reason}", flush=True)
-        record.log_files(model_files(model_uri), "model")
         write_bytes(sweep.out, "schedule.json", as_json(chosen))
-    record.log_metrics({"error_px": best.error_px})
-    record.log_tags({"synthmark.chosen": best.schedule.name})
+    record.log_files(model_files(model_uri), "model")
     return chosen
 
 

@@ -18,7 +18,7 @@ from tests.commands import ROOT
 from tests.faults.processes import answers, free_port, wait_for
 from tests.training.toy import toy_dataset
 from training.checkpoint import load_model
-from training.tracking import local_model
+from training.registry import local_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
