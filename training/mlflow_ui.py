@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from training.tracking import Experiment, Run, absolute, default_uri
 
+MODE = "workflowType=machine_learning"  # MLflow 3.17 else lays its pages out for prompts and their traces
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves unless told otherwise
 
 
@@ -23,11 +24,6 @@ def ui_command(uri: str | None = None) -> str:
     return f"MLFLOW_DISABLE_TELEMETRY=true {program} ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
-def experiment_address(experiment: Experiment) -> str:
-    """The page of an experiment's runs."""
-    return f"{_server(experiment)}/#/experiments/{experiment.experiment_id}/runs"
-
-
 def run_address(run: Run) -> str:
     """The page of one run."""
     return f"{_server(run.experiment)}/{run_link(run)}"
@@ -35,7 +31,7 @@ def run_address(run: Run) -> str:
 
 def run_link(run: Run) -> str:
     """The page of one run as seen from another page, on whatever address they are served."""
-    return f"#/experiments/{run.experiment.experiment_id}/runs/{run.run_id}"
+    return f"#/experiments/{run.experiment.experiment_id}/runs/{run.run_id}?{MODE}"
 
 
 def compare_address(runs: Sequence[Run]) -> str:
@@ -46,7 +42,7 @@ def compare_address(runs: Sequence[Run]) -> str:
 def compare_link(runs: Sequence[Run]) -> str:
     """The page that compares these runs as seen from another page."""
     ids, experiments = [run.run_id for run in runs], [runs[0].experiment.experiment_id]
-    return f"#/compare-runs?runs={_listed(ids)}&experiments={_listed(experiments)}"
+    return f"#/compare-runs?runs={_listed(ids)}&experiments={_listed(experiments)}&{MODE}"
 
 
 def _listed(names: list[str]) -> str:

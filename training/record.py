@@ -110,6 +110,9 @@ def open_record(job: PretrainJob, manifest: Manifest, experiment: str, workers: 
             found = _resumed(run, state) if status != "FINISHED" else None
             if found is not None:
                 return found
+    for lost, status in tracking.find_runs(place, tags):
+        if status == "RUNNING":  # killed before it had a state to go on from
+            tracking.end_lost_run(lost)
     run = tracking.start_run(place, f"{job.anatomy} {job.model.network}", tags=tags)
     params = {**job.recipe, "seed": job.seed, "workers": workers, "mode": job.mode, "data_digest": manifest.digest}
     made_with = {"git_commit": git_commit(), **{f"version.{name}": text for name, text in versions().items()}}

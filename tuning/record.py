@@ -180,8 +180,8 @@ def _make_room(parent: Run, schedule: Schedule) -> bool:
 
 
 def _schedule_run(parent: Run, schedule: Schedule) -> Run:
-    ((run, _),) = children_of(parent, {SCHEDULE_TAG: schedule.name})
-    return run
+    recorded_ones = children_of(parent, {SCHEDULE_TAG: schedule.name})
+    return next(run for run, status in recorded_ones if status == "FINISHED")
 
 
 def _start(parent: Run, schedule: Schedule, seconds_ago: float = 0.0) -> Run:

@@ -35,8 +35,12 @@ def error_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
 
 
 def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
-    """Training loss of every schedule over epochs, mean over folds, on a scale of powers of ten; the best in front."""
+    """Training loss of every schedule over epochs, mean over folds; the best in front.
+
+    On a logarithmic scale, unless a loss has a term that may fall below zero.
+    """
     from matplotlib import colormaps
+    from matplotlib.ticker import LogFormatter
 
     figure = _figure(8.0, max(4.0, 1.0 + 0.17 * len(results)))
     axes = figure.add_subplot()
@@ -51,7 +55,10 @@ def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
             zorder=3 if first else 2,
             label=result.schedule.name,
         )
-    axes.set_yscale("log")
+    if all(loss > 0 for result in results for fold in result.folds for loss in fold.losses):
+        axes.set_yscale("log")
+        for axis_labels in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis_labels(LogFormatter(minor_thresholds=(2, 0.4)))  # 0.7, not 7 x 10^-1
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss, mean over folds")
     axes.spines[["top", "right"]].set_visible(False)
@@ -67,8 +74,9 @@ def landmark_figure(errors: Mapping[str, Sequence[float]], landmarks: Sequence[s
     table = np.array(list(errors.values()), np.float64)
     figure = _figure(2.5 + 0.62 * len(landmarks), 1.6 + 0.3 * len(table))
     axes = figure.add_subplot()
-    high = float(np.nanmax(table)) if np.isfinite(table).any() else 1.0
-    axes.imshow(table, cmap="Reds", vmin=0, vmax=1.4 * high, aspect="auto")  # 1.4: black stays readable on the darkest
+    low, high = (float(np.nanmin(table)), float(np.nanmax(table))) if np.isfinite(table).any() else (0.0, 1.0)
+    # the darkest colours are left out: black stays readable
+    axes.imshow(table, cmap="Reds", vmin=low, vmax=high + 0.7 * max(high - low, 1e-9), aspect="auto")
     for (row, column), error in np.ndenumerate(table):
         axes.text(column, row, f"{error:.2f}" if np.isfinite(error) else "", ha="center", va="center", fontsize=8)
     axes.set_xticks(range(len(landmarks)), [name.replace("_", "\n") for name in landmarks], fontsize=8)
