@@ -18,7 +18,7 @@ from training.mlflow_ui import LOCAL, ui_command
 CHROMIUM = Path("/usr/bin/chromium")
 # on every new page: nothing is remembered of the last, and MLflow 3.17's assistant keeps its panel closed
 FRESH = "localStorage.clear(); localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
-START_S, STEP_S = 90, 40
+START_S, STEP_S = 150, 60  # on a busy machine; a quiet one needs 15 and 2
 
 
 @dataclass(kw_only=True)
