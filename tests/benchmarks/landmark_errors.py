@@ -3,7 +3,8 @@
   python -m tests.benchmarks.landmark_errors MODEL [MODEL …] --on NAME=URI [--on NAME=URI …]
 
 Of landmarks that lie in the patch: mean, median, the worst case's mean and its row, the worst landmark, the mean of
-each landmark, and means and shares of those on the outline, inside the silhouette, and behind other tissue.
+each landmark, and means and shares of those on the outline, inside the silhouette, and behind other tissue. Where the
+network regresses depth: its mean error in mm, and what the mean depth of these very samples would miss by.
 """
 
 import argparse
@@ -19,22 +20,23 @@ from synth.domain.shards import read_manifest, read_samples
 from tests.benchmarks.surroundings import surroundings
 from training.checkpoint import load_model
 from training.data import Patches
-from training.held_out import true_points
+from training.held_out import depth_errors, true_points
 from training.loop import predict
 from training.metrics import errors_px
 from training.models import LandmarkNet
 
 
-def errors(model: LandmarkNet, uri: str, crop: Crop) -> dict[str, Any]:
+def errors(model: LandmarkNet, uri: str, crop: Crop, *, regresses: bool = False) -> dict[str, Any]:
     """Errors in patch px of a network on a dataset."""
     anatomy = read_manifest(uri).anatomy
     reads = model.inputs
-    samples = read_samples(uri, anatomy, depth="depth" in reads, thickness="thickness" in reads)
-    patches = Patches.from_samples(samples, anatomy, inputs=reads, crop=crop)
+    samples = read_samples(uri, anatomy, depth="depth" in reads or regresses, thickness="thickness" in reads)
+    patches = Patches.from_samples(samples, anatomy, inputs=(*reads, "depth") if regresses else reads, crop=crop)
+    predictions = predict(model, patches)
     truth = true_points(patches)
     height, width = patches.size
     truth[((truth < 0) | (truth > [width, height])).any(2)] = np.nan
-    found = errors_px(predict(model, patches).points, truth)
+    found = errors_px(predictions.points, truth)
     known = np.isfinite(found)
     cases = np.nanmean(found, 1)
     seen = {name: known & (samples.visible == code) for code, name in enumerate(VISIBILITY_NAMES)}
@@ -46,7 +48,16 @@ def errors(model: LandmarkNet, uri: str, crop: Crop) -> dict[str, Any]:
         "worst_landmark": float(np.nanmax(found)),
         "landmarks": dict(zip(anatomy.names, np.nanmean(found, 0).round(3).tolist(), strict=True)),
         "seen": {name: _mean_and_share(found[rows], known.sum()) for name, rows in seen.items() if rows.any()},
+        **(_depth(predictions.depth, patches, known) if regresses else {}),
     }
+
+
+def _depth(depth: "np.ndarray[Any, Any]", patches: Patches, known: "np.ndarray[Any, Any]") -> dict[str, float]:
+    rows = torch.arange(len(patches)).split(256)
+    true = np.where(known, torch.cat([patches.batch(some).landmark_depth() for some in rows]).numpy(), np.nan)
+    mean = np.broadcast_to(np.nanmean(true, 0), depth.shape)
+    found, guess = (np.where(known, depth_errors(value, patches)[1], np.nan) for value in (depth, mean))
+    return {"depth_mm": float(np.nanmean(found)), "mean_depth_mm": float(np.nanmean(guess))}
 
 
 def _mean_and_share(found: "np.ndarray[Any, Any]", of: int) -> dict[str, float]:
@@ -63,7 +74,10 @@ def main() -> None:
     for uri in given.models:
         loaded = load_model(uri)
         tests = dict(test.split("=", 1) for test in given.on)
-        found = {name: errors(loaded.model, on, loaded.card.crop) for name, on in tests.items()}
+        found = {
+            name: errors(loaded.model, on, loaded.card.crop, regresses=loaded.card.model.regress_depth)
+            for name, on in tests.items()
+        }
         print(json.dumps({"model": uri, "px": found} | surroundings()), flush=True)
 
 

@@ -83,7 +83,7 @@ def run(samples: int, given: argparse.Namespace, number: int) -> dict[str, Any]:
     patches = Patches.from_table(table, manifest.anatomy, "cpu", inputs=job.model.reads, crop=job.crop)
     model, seconds = trained(job, patches, given.images)
     tests = {"unseen": given.unseen, **dict(study.split("=", 1) for study in given.study)}
-    found = {name: errors(model, uri, job.crop) for name, uri in tests.items()}
+    found = {name: errors(model, uri, job.crop, regresses=job.model.regress_depth) for name, uri in tests.items()}
     if given.out:
         card = ModelCard(
             anatomy=manifest.anatomy, model=job.model, train=job.train, crop=job.crop, recipe=job.recipe,

@@ -1,0 +1,36 @@
+"""A picture of MLflow comparing the schedules of a sweep, as in the README. Needs Chromium.
+
+python -m tests.benchmarks.mlflow_picture --experiment sweep --out docs/images/mlflow.png
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.mlflow_pages import browser, served
+from training.mlflow_ui import compare_address
+from training.tracking import children_of, find_runs, open_experiment
+
+
+def main() -> None:
+    """Write the picture of the newest sweep of an experiment."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--experiment", default="sweep")
+    options.add_argument("--out", type=Path, required=True)
+    given = options.parse_args()
+    experiment = open_experiment(given.experiment)
+    sweep, _ = find_runs(experiment, {"synthmark.kind": "sweep"})[-1]
+    address = compare_address([run for run, _ in children_of(sweep)])
+    with tempfile.TemporaryDirectory() as folder, served(experiment.uri, Path(folder)) as base, browser(base) as window:
+        page = window.open(address)
+        page.locator(".js-plotly-plot .axis-title").last.wait_for()
+        page.screenshot(path=given.out)
+    with Image.open(given.out) as picture:  # a few colours are enough: a third of the bytes
+        picture.convert("RGB").quantize(128).save(given.out, optimize=True)
+    print(f"{given.out}: {given.out.stat().st_size // 1024} KB")
+
+
+if __name__ == "__main__":
+    main()
