@@ -40,7 +40,6 @@ def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
     On a logarithmic scale, unless a loss has a term that may fall below zero.
     """
     from matplotlib import colormaps
-    from matplotlib.ticker import LogFormatter
 
     figure = _figure(8.0, max(4.0, 1.0 + 0.17 * len(results)))
     axes = figure.add_subplot()
@@ -57,8 +56,9 @@ def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
         )
     if all(loss > 0 for result in results for fold in result.folds for loss in fold.losses):
         axes.set_yscale("log")
-        for axis_labels in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_labels(LogFormatter(minor_thresholds=(2, 0.4)))  # 0.7, not 7 x 10^-1
+        ticks = [float(f"{tick:.2g}") for tick in np.geomspace(*axes.get_ylim(), 6)]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])  # 0.7, not 7 x 10^-1
+        axes.minorticks_off()
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss, mean over folds")
     axes.spines[["top", "right"]].set_visible(False)
