@@ -34,7 +34,7 @@ from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
 from training.provenance import git_commit, versions
-from training.tracking import local_model
+from training.registry import local_model
 
 
 def main(argv: Sequence[str]) -> str:

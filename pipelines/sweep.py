@@ -27,10 +27,11 @@ from synth.domain.storage import write_bytes
 from training import tracking
 from training.checkpoint import load_model, model_files, read_card
 from training.job import absolute_uri
+from training.mlflow_ui import compare_address, run_address, ui_command
 from tuning.cases import Cases, read_cases
 from tuning.folds import folds_text, make_folds, read_folds, traits_of
 from tuning.nested import NestedResult, nested_result
-from tuning.record import open_sweep_run, record_failure, record_trial
+from tuning.record import open_sweep_run, record_choice, record_failure, record_trial
 from tuning.refit import ChosenSchedule, as_json, choose, is_finished, refit, save_refitted
 from tuning.store import within
 from tuning.sweep import (
@@ -63,13 +64,16 @@ def main(argv: Sequence[str]) -> str:
     sweep_id = open_sweep(sweep, cases)
     show_recipe(recipe)
     record = open_sweep_run(
-        tracking.open_experiment(given.experiment), sweep_id, f"{recipe.anatomy} sweep", as_dict(recipe)
+        tracking.open_experiment(given.experiment), sweep_id, sweep.out, f"{recipe.anatomy} sweep", as_dict(recipe)
     )
     resources = Resources(workers=given.workers, cpus=given.cpus_per_trial, gpus=given.gpus_per_trial)
     with tracking.recorded(record):
         sweep = run_trials(sweep, cases, record, resources)
         chosen = finish(sweep, recipe, cases, record)
-    print(f"MLflow: {tracking.ui_command()} (experiment {given.experiment!r})")
+        results = list(finished(sweep, sweep.trials).values())
+        runs = record_choice(record, cases, results, chosen.schedule, within(sweep.out, "model"))
+    print(f"MLflow: {ui_command()}")
+    print(f"then the sweep: {run_address(record)}\nits schedules, side by side: {compare_address(runs)}")
     errors = f"{chosen.error_px:.2f} px on unseen subjects"
     if chosen.nested_error_px is not None:
         errors = f"{chosen.nested_error_px:.2f} px on unseen subjects (nested; plain: {chosen.error_px:.2f})"
@@ -166,10 +170,10 @@ def finish(sweep: Sweep, recipe: Recipe, cases: Cases, record: tracking.Run) -> 
     if not is_finished(within(sweep.out, "schedule.json"), chosen):
         # residuals that the choice never saw give the honest radii
         write_model(sweep, recipe, cases, chosen, nested.folds if nested else best)
-        record.log_files(model_files(within(sweep.out, "model")), "model")
         write_bytes(sweep.out, "schedule.json", as_json(chosen))
-    record.log_metrics({"error_px": best.error_px, **({"nested_error_px": nested.error_px} if nested else {})})
-    record.log_tags({"synthmark.chosen": best.schedule.name})
+    record.log_files(model_files(within(sweep.out, "model")), "model")
+    if nested:
+        record.log_metrics({"nested_error_px": nested.error_px})
     return chosen
 
 

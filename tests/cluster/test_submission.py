@@ -19,7 +19,7 @@ from tests.faults.processes import answers, end_ray, free_port, wait_for
 from tests.training.toy import toy_dataset
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.checkpoint import load_model
-from training.tracking import local_model
+from training.registry import local_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
