@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuning.figures import GUESS, INK
+from tuning.drawing import GUESS, INK, new_figure, open_axes
 from tuning.schedule import Schedule
 from tuning.trial import TrialResult
 
@@ -18,8 +18,8 @@ OTHER = "#9aa5b1"
 def error_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
     """A row per schedule, the best above: a ring for every fold's error in patch px, a dot for their mean."""
     ranked = sorted(results, key=lambda result: result.error_px, reverse=True)
-    figure = _figure(7.0, 1.0 + 0.32 * len(ranked))
-    axes = figure.add_subplot()
+    figure = new_figure(7.0, 1.0 + 0.32 * len(ranked))
+    axes = open_axes(figure)
     for row, result in enumerate(ranked):
         colour = GUESS if result.schedule == best else INK
         errors = [fold.error_px for fold in result.folds]
@@ -30,7 +30,6 @@ def error_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
     axes.set_xlim(left=0)
     axes.set_xlabel("error on unseen subjects, patch px: folds (rings) and their mean (dots)")
     axes.grid(axis="y", color="#eeeeee")
-    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -41,8 +40,8 @@ def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
     """
     from matplotlib import colormaps
 
-    figure = _figure(8.0, max(4.0, 1.0 + 0.17 * len(results)))
-    axes = figure.add_subplot()
+    figure = new_figure(8.0, max(4.0, 1.0 + 0.17 * len(results)))
+    axes = open_axes(figure)
     for number, result in enumerate(results):
         losses = np.mean([fold.losses for fold in result.folds], axis=0)
         first = result.schedule == best
@@ -61,7 +60,6 @@ def curve_figure(results: Sequence[TrialResult], best: Schedule) -> "Figure":
         axes.minorticks_off()
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss, mean over folds")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -72,8 +70,8 @@ def landmark_figure(errors: Mapping[str, Sequence[float]], landmarks: Sequence[s
     errors: schedule -> (K,) px; NaN where a landmark is never annotated
     """
     table = np.array(list(errors.values()), np.float64)
-    figure = _figure(2.5 + 0.62 * len(landmarks), 1.6 + 0.3 * len(table))
-    axes = figure.add_subplot()
+    figure = new_figure(2.5 + 0.62 * len(landmarks), 1.6 + 0.3 * len(table))
+    axes = open_axes(figure)
     low, high = (float(np.nanmin(table)), float(np.nanmax(table))) if np.isfinite(table).any() else (0.0, 1.0)
     # the darkest colours are left out: black stays readable
     axes.imshow(table, cmap="Reds", vmin=low, vmax=high + 0.7 * max(high - low, 1e-9), aspect="auto")
@@ -85,9 +83,3 @@ def landmark_figure(errors: Mapping[str, Sequence[float]], landmarks: Sequence[s
     axes.spines[:].set_visible(False)
     axes.set_title("mean error in patch px on unseen subjects", fontsize=9, loc="left")
     return figure
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.domain.anatomy import VISIBILITY_NAMES
+from synth.domain.landmarks import escaped
 from training.metrics import Floats, summarise
 from tuning.cases import Cases, Errors
 
@@ -172,7 +173,7 @@ def errors_csv(cases: Cases, methods: Sequence[Method], fold_of: NDArray[np.int6
         for n, k in np.argwhere(np.isfinite(errors["px"])):
             sigma = np.nan if method.sigma is None else method.sigma[n, k]
             rows.append([
-                cases.names[n], cases.subjects[n], int(fold_of[n]), method.name, method.network,
+                escaped(cases.names[n]), escaped(cases.subjects[n]), int(fold_of[n]), method.name, method.network,
                 cases.anatomy.names[k], *(_cell(v) for v in (*method.points[n, k], sigma)),
                 *(_cell(errors[unit][n, k]) for unit in UNITS),
             ])  # fmt: skip

@@ -4,7 +4,6 @@ CNN(study) and CNN(ft) are trained on 1, 2, 5 … of each fold's training subjec
 and tested on the same subjects as ever.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.metrics import summarise
 from tuning.cases import Cases
+from tuning.drawing import COLOURS, LINES, new_figure, open_axes, saved
 from tuning.folds import parse_folds
 from tuning.jobs import Job, Kind, Protocol, Rung
 from tuning.ladder import predictions
@@ -20,8 +20,7 @@ from tuning.subsets import Subset
 from tuning.table import UNIT_NAMES, Unit, errors_in, known_units
 
 DRAWS = 3  # of every number but all: with few subjects it matters who they are
-COLOURS: dict[Kind, str] = {"CNN(study)": "#90a959", "CNN(ft)": "#d1495b"}
-DASHES = ("-", "--", ":", "-.")
+KINDS: tuple[Kind, ...] = ("CNN(study)", "CNN(ft)")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +59,7 @@ def measured(jobs: Sequence[Job], protocol: Protocol, parts: str, cases: Cases) 
     everyone = float(np.mean([len({cases.subjects[i] for i in fold.train}) for fold in folds]))
     runs: dict[tuple[str, Kind, float], dict[int, list[Job]]] = {}
     for job in jobs:
-        if job.rung is not None and job.kind in COLOURS:
+        if job.rung is not None and job.kind in KINDS:
             size = everyone if job.subset is None else float(job.subset.num_subjects)
             run = job.repeat if job.subset is None else job.subset.draw
             runs.setdefault((job.rung.name, job.kind, size), {}).setdefault(run, []).append(job)
@@ -90,18 +89,13 @@ def worth_csv(curves: Sequence[Worth]) -> str:
 
 def worth_figure(curves: Sequence[Worth], unit: Unit) -> bytes:
     """SVG: the error against the number of training subjects, a band from the least to the greatest of the draws."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)  # no pyplot: nothing global, nothing to close
-    axes = figure.add_subplot()
+    figure = new_figure(6.4, 4.2)
+    axes = open_axes(figure)
     networks = list(dict.fromkeys(point.network for point in curves))
     for network, kind in dict.fromkeys((point.network, point.kind) for point in curves):
         own = [point for point in curves if (point.network, point.kind) == (network, kind)]
         sizes, errors = [point.num_subjects for point in own], [point.errors[unit] for point in own]
-        dash = DASHES[networks.index(network) % len(DASHES)]
+        dash = LINES[networks.index(network) % len(LINES)]
         axes.plot(sizes, [e.mean() for e in errors], dash, marker="o", color=COLOURS[kind], label=f"{kind} {network}")
         low, high = [e.min() for e in errors], [e.max() for e in errors]
         axes.fill_between(sizes, low, high, color=COLOURS[kind], alpha=0.2, linewidth=0)
@@ -112,9 +106,5 @@ def worth_figure(curves: Sequence[Worth], unit: Unit) -> bytes:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("annotated subjects trained on")
     axes.set_ylabel(f"mean error in {UNIT_NAMES[unit]}")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    stream = io.BytesIO()
-    with rc_context({"svg.hashsalt": "synthmark"}):  # no date and no random ids: the same figure is the same bytes
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
+    return saved(figure, "svg")
