@@ -32,15 +32,19 @@ KEEP_STATES = 2
 class Conformal:
     """Radii that hold a landmark with probability `level`, calibrated on subjects unseen in training.
 
+    unit: "sigma", multiples of the error expected of the case; cards of older models have radii in mm or patch px
     radii: (K,) in `unit`, each None where there were too few subjects; all None while not calibrated: then ()
     num_subjects: (K,) subjects with that landmark annotated, or ()
+    simultaneous: in `unit`, for all landmarks together; None where too few subjects, num_simultaneous, have every one
     reason: why a radius is None, else empty
     """
 
     level: float = 0.9
-    unit: Literal["mm", "patch_px"] = "mm"
+    unit: Literal["sigma", "mm", "patch_px"] = "mm"
     radii: tuple[float | None, ...] = ()
     num_subjects: tuple[int, ...] = ()
+    simultaneous: float | None = None
+    num_simultaneous: int = 0
     reason: str = "not calibrated: the model was not adapted to a study"
 
 
@@ -83,6 +87,7 @@ class ModelCard:
             raise ValueError(f"model card lists landmarks {self.landmarks}; {anatomy.name} has {anatomy.names}")
         lists = {name: getattr(self, name) for name in ("mean_depth", "sigma_scale", "sigma_px")}
         lists["conformal.radii"] = self.conformal.radii or None
+        lists["conformal.num_subjects"] = self.conformal.num_subjects or None
         for name, values in lists.items():
             if values is not None and len(values) != anatomy.num_landmarks:
                 raise ValueError(f"model card: {name} has {len(values)} values; {anatomy.num_landmarks} are needed")

@@ -15,6 +15,7 @@ from synth.domain.study import Prepared
 from training.checkpoint import LoadedModel, ModelCard
 from training.data import Patches, depth_steps
 from training.loop import predict
+from training.uncertainty import expected_error, radii_mm
 
 # Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
 FAR_FROM_TISSUE = 0.03
@@ -29,8 +30,10 @@ class CasePrediction:
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
-    sigma_mm: (K,) expected error along one axis in the image plane; radius90_mm: (K,) conformal radius in it; NaN where
-        unknown. Neither says anything of the depth
+    sigma_mm: (K,) expected error along one axis in the image plane, NaN where unknown
+    radius90_mm: (K,) conformal radius in it of each landmark by itself; radius90_all_mm: of all together; NaN where not
+        calibrated. None of these says anything of the depth
+    num_calibration: (K,) subjects that the radius was calibrated on
     depth_source: "regressed" where the depth is the network's, "mean" where it is the mean of the training data, ""
         for 2D images
     """
@@ -43,6 +46,8 @@ class CasePrediction:
     viewer: NDArray[np.float64]
     sigma_mm: NDArray[np.float64]
     radius90_mm: NDArray[np.float64]
+    radius90_all_mm: NDArray[np.float64]
+    num_calibration: tuple[int, ...]
     depth_source: str
 
     @property
@@ -66,6 +71,7 @@ class CasePrediction:
                 sigma_mm=float(self.sigma_mm[k]),
                 radius90_mm=float(self.radius90_mm[k]),
                 depth_source=self.depth_source,
+                num_calibration=self.num_calibration[k],
             )
             for k, name in enumerate(self.anatomy.names)
         ]
@@ -79,7 +85,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     card, anatomy = loaded.card, loaded.card.anatomy
     predictions = predict(loaded.model, _as_patches(prepared, anatomy))
     points = predictions.points[0].astype(np.float64)
-    sigma_px = _calibrated(card, predictions.sigma[0].astype(np.float64))
+    sigma_px = expected_error(card, predictions.sigma[0].astype(np.float64))
     depth, source = _depths(card, prepared, predictions.depth[0])
     lifted = np.column_stack([points, depth])
     patient = prepared.patch_map.patient_points(lifted)
@@ -87,6 +93,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         patient[:, 2] = np.nan
         patient[:] = patient if np.isfinite(prepared.pixel_mm).all() else np.nan
     pixel_mm = float(np.sqrt(np.mean(np.square(prepared.pixel_mm, dtype=np.float64))))
+    radius, together = radii_mm(card, sigma_px * pixel_mm, pixel_mm)
     return CasePrediction(
         anatomy=anatomy,
         status=_status(points, sigma_px, prepared),
@@ -95,7 +102,9 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         patient_mm=patient,
         viewer=apply_affine(prepared.to_viewer, lifted),
         sigma_mm=sigma_px * pixel_mm,
-        radius90_mm=_radii(card) * (1.0 if card.conformal.unit == "mm" else pixel_mm),
+        radius90_mm=radius,
+        radius90_all_mm=together,
+        num_calibration=card.conformal.num_subjects or (0,) * anatomy.num_landmarks,
         depth_source=source,
     )
 
@@ -112,18 +121,6 @@ def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
         depth=None if prepared.depth_mm is None else depth_steps(prepared.depth_mm[None]),
         thickness=None if prepared.thickness_mm is None else depth_steps(prepared.thickness_mm[None]),
     )
-
-
-def _calibrated(card: ModelCard, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K,) expected error along one axis in patch px: the heatmap's, calibrated, else that of held-out patches."""
-    if np.isfinite(sigma).all() and card.sigma_scale is not None:
-        return np.asarray(sigma * np.array([np.nan if v is None else v for v in card.sigma_scale]))
-    return np.array(card.sigma_px) if card.sigma_px is not None else np.full(len(sigma), np.nan)
-
-
-def _radii(card: ModelCard) -> NDArray[np.float64]:
-    radii = card.conformal.radii or (None,) * card.anatomy.num_landmarks
-    return np.array([np.nan if v is None else v for v in radii])
 
 
 def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32]) -> tuple[NDArray[np.float64], str]:
