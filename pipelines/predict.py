@@ -127,7 +127,7 @@ def entry_of(case: str, path: Path, prepared: Prepared, predicted: CasePredictio
         "input": str(path) if is_named(case, path) else None,
         "sha256": content_digest(path),
         "threshold": prepared.source.threshold,
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *([predicted.doubt] if predicted.doubt else [])],
         "status": dict(zip(predicted.anatomy.names, predicted.status, strict=True)),
         "radius90_all_mm": {
             name: round(float(radius), 3)

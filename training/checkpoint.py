@@ -20,6 +20,7 @@ from synth.domain.storage import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
 from training.plan import Progress
 from training.recipe import TrainRecipe
+from training.trust import Trust
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -59,6 +60,7 @@ class ModelCard:
     depth_regressed: whether the network learnt depths from that data, so that volumes get its own, not the mean
     sigma_scale: (K,) factors from the heatmap's deviation to the error's along one axis, None where unknown
     sigma_px: (K,) root mean squared error along one axis on held-out patches, in patch px; None if never measured
+    trust: what tells broken inputs from sound ones, None where nothing was learnt, as in cards of older models
     metrics: figures on held-out data, by name
     weights_sha256: of the weights file; filled in by save_model
     """
@@ -77,6 +79,7 @@ class ModelCard:
     sigma_scale: tuple[float | None, ...] | None = None
     sigma_px: tuple[float, ...] | None = None
     conformal: Conformal = Conformal()
+    trust: Trust | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     weights_sha256: str = ""

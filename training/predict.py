@@ -20,13 +20,19 @@ from training.uncertainty import expected_error, radii_mm
 # Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
 FAR_FROM_TISSUE = 0.03
 LARGEST_SIGMA = 0.05
+DOUBT = (
+    "the silhouette is unlike those the model has learnt from, so no landmark is placed; is it one whole {anatomy}, "
+    "the right way up and the right side, cut at the right threshold?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CasePrediction:
     """The landmarks of one case.
 
-    status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, or where there is no tissue
+    status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, where there is no tissue, or in
+        a silhouette unlike those that the model has learnt from
+    doubt: why no landmark of the case is trusted; "" where its silhouette is like others
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
@@ -40,6 +46,7 @@ class CasePrediction:
 
     anatomy: Anatomy
     status: tuple[str, ...]
+    doubt: str
     patch: NDArray[np.float64]
     source: NDArray[np.float64]
     patient_mm: NDArray[np.float64]
@@ -83,7 +90,9 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     Raises: ValueError for a volume whose model has not recorded landmark depths.
     """
     card, anatomy = loaded.card, loaded.card.anatomy
-    predictions = predict(loaded.model, _as_patches(prepared, anatomy))
+    patches = _as_patches(prepared, anatomy)
+    predictions = predict(loaded.model, patches)
+    doubted = card.trust is not None and bool(card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0])
     points = predictions.points[0].astype(np.float64)
     sigma_px = expected_error(card, predictions.sigma[0].astype(np.float64))
     depth, source = _depths(card, prepared, predictions.depth[0])
@@ -96,7 +105,8 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     radius, together = radii_mm(card, sigma_px * pixel_mm, pixel_mm)
     return CasePrediction(
         anatomy=anatomy,
-        status=_status(points, sigma_px, prepared),
+        status=_status(points, sigma_px, prepared, doubted),
+        doubt=DOUBT.format(anatomy=anatomy.base) if doubted else "",
         patch=points,
         source=prepared.patch_map.source_points(points),
         patient_mm=patient,
@@ -135,7 +145,9 @@ def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32])
     return depth.astype(np.float64), "mean"
 
 
-def _status(points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared) -> tuple[str, ...]:
+def _status(
+    points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared, doubted: bool
+) -> tuple[str, ...]:
     longer = max(prepared.silhouette.shape)
     height, width = prepared.source.silhouette.shape
     rows, cols = np.nonzero(prepared.silhouette)
@@ -145,7 +157,7 @@ def _status(points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared
         distance = float(np.hypot(*(tissue - point).T).min())
         if not (0 <= source[0] <= width and 0 <= source[1] <= height):
             found.append("outside")
-        elif distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
+        elif doubted or distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
             found.append("untrusted")
         else:
             found.append("ok")
