@@ -20,6 +20,7 @@ from synth.domain.storage import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
 from training.plan import Progress
 from training.recipe import TrainRecipe
+from training.trust import Trust
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -32,15 +33,19 @@ KEEP_STATES = 2
 class Conformal:
     """Radii that hold a landmark with probability `level`, calibrated on subjects unseen in training.
 
+    unit: "sigma", multiples of the error expected of the case; cards of older models have radii in mm or patch px
     radii: (K,) in `unit`, each None where there were too few subjects; all None while not calibrated: then ()
     num_subjects: (K,) subjects with that landmark annotated, or ()
+    simultaneous: in `unit`, for all landmarks together; None where too few subjects, num_simultaneous, have every one
     reason: why a radius is None, else empty
     """
 
     level: float = 0.9
-    unit: Literal["mm", "patch_px"] = "mm"
+    unit: Literal["sigma", "mm", "patch_px"] = "mm"
     radii: tuple[float | None, ...] = ()
     num_subjects: tuple[int, ...] = ()
+    simultaneous: float | None = None
+    num_simultaneous: int = 0
     reason: str = "not calibrated: the model was not adapted to a study"
 
 
@@ -55,6 +60,7 @@ class ModelCard:
     depth_regressed: whether the network learnt depths from that data, so that volumes get its own, not the mean
     sigma_scale: (K,) factors from the heatmap's deviation to the error's along one axis, None where unknown
     sigma_px: (K,) root mean squared error along one axis on held-out patches, in patch px; None if never measured
+    trust: what tells broken inputs from sound ones, None where nothing was learnt, as in cards of older models
     metrics: figures on held-out data, by name
     weights_sha256: of the weights file; filled in by save_model
     """
@@ -73,6 +79,7 @@ class ModelCard:
     sigma_scale: tuple[float | None, ...] | None = None
     sigma_px: tuple[float, ...] | None = None
     conformal: Conformal = Conformal()
+    trust: Trust | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     weights_sha256: str = ""
@@ -83,6 +90,7 @@ class ModelCard:
             raise ValueError(f"model card lists landmarks {self.landmarks}; {anatomy.name} has {anatomy.names}")
         lists = {name: getattr(self, name) for name in ("mean_depth", "sigma_scale", "sigma_px")}
         lists["conformal.radii"] = self.conformal.radii or None
+        lists["conformal.num_subjects"] = self.conformal.num_subjects or None
         for name, values in lists.items():
             if values is not None and len(values) != anatomy.num_landmarks:
                 raise ValueError(f"model card: {name} has {len(values)} values; {anatomy.num_landmarks} are needed")

@@ -112,6 +112,10 @@ class LandmarkNet(nn.Module, ABC):
         return cast(Output, super().__call__(images))
 
     @abstractmethod
+    def summary(self, images: Tensor) -> Tensor:
+        """(N, F) what the network makes of whole patches (N, C, H, W): the means of its coarsest features."""
+
+    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
         """The parameters of the last layers: those that learn when the features are kept as pre-trained."""
 
@@ -161,6 +165,9 @@ class PaperNet(LandmarkNet):
         points = targets[..., :2] * self.unit + cast(Tensor, self.centre)
         return Output(points, None, targets[..., 2] if self.num_coordinates == 3 else None)
 
+    def summary(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.features[:-1](images)).float().mean((2, 3))
+
     def head_parameters(self) -> list[nn.Parameter]:
         return list(self.regressor.parameters())
 
@@ -190,11 +197,7 @@ class HeatmapNet(LandmarkNet):
 
     def forward(self, images: Tensor) -> Output:
         height, width = images.shape[-2:]
-        padded = functional.pad(images, (0, -width % 16, 0, -height % 16))
-        folded = functional.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last)
-        levels = [self.stem(folded)]
-        for stage in self.down:
-            levels.append(stage(levels[-1]))
+        levels = self._levels(images)
         features = levels.pop()
         for lateral, block in zip(self.lateral, self.up, strict=True):
             skip = levels.pop()
@@ -203,6 +206,19 @@ class HeatmapNet(LandmarkNet):
         heads = [self.head] if self.depth_head is None else [self.head, self.depth_head]
         maps = [head(features)[:, :, : (height + 1) // 2, : (width + 1) // 2].float() for head in heads]
         return soft_argmax(maps[0], 2.0, *maps[1:])
+
+    def summary(self, images: Tensor) -> Tensor:
+        return self._levels(images)[-1].float().mean((2, 3))
+
+    def _levels(self, images: Tensor) -> list[Tensor]:
+        """Features at 1/2, 1/4, 1/8 and 1/16 resolution."""
+        height, width = images.shape[-2:]
+        padded = functional.pad(images, (0, -width % 16, 0, -height % 16))
+        folded = functional.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last)
+        levels = [self.stem(folded)]
+        for stage in self.down:
+            levels.append(stage(levels[-1]))
+        return levels
 
     def head_parameters(self) -> list[nn.Parameter]:
         depth = [] if self.depth_head is None else self.depth_head.parameters()

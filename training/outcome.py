@@ -14,6 +14,7 @@ from training.loop import predict
 from training.metrics import errors_px, sigma_scale, summarise
 from training.models import LandmarkNet
 from training.provenance import git_commit, versions
+from training.trust_learning import learn_trust
 
 
 def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard:
@@ -38,6 +39,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         depth_regressed=job.model.regress_depth,
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
+        trust=learn_trust(model, held_out, anatomy.base, job.train, job.seed),
         metrics={"held_out_px": summary.overall_mean}
         | {f"held_out_px.{name}": value for name, value in per_landmark.items()}
         | (_depth_metrics(predictions.depth, mean_depth, held_out) if job.model.regress_depth else {}),

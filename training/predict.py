@@ -15,34 +15,46 @@ from synth.domain.study import Prepared
 from training.checkpoint import LoadedModel, ModelCard
 from training.data import Patches, depth_steps
 from training.loop import predict
+from training.uncertainty import expected_error, radii_mm
 
 # Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
 FAR_FROM_TISSUE = 0.03
 LARGEST_SIGMA = 0.05
+DOUBT = (
+    "the silhouette is unlike those the model has learnt from, so no landmark is placed; is it one whole {anatomy}, "
+    "the right way up and the right side, cut at the right threshold?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CasePrediction:
     """The landmarks of one case.
 
-    status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, or where there is no tissue
+    status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, where there is no tissue, or in
+        a silhouette unlike those that the model has learnt from
+    doubt: why no landmark of the case is trusted; "" where its silhouette is like others
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
-    sigma_mm: (K,) expected error along one axis in the image plane; radius90_mm: (K,) conformal radius in it; NaN where
-        unknown. Neither says anything of the depth
+    sigma_mm: (K,) expected error along one axis in the image plane, NaN where unknown
+    radius90_mm: (K,) conformal radius in it of each landmark by itself; radius90_all_mm: of all together; NaN where not
+        calibrated. None of these says anything of the depth
+    num_calibration: (K,) subjects that the radius was calibrated on
     depth_source: "regressed" where the depth is the network's, "mean" where it is the mean of the training data, ""
         for 2D images
     """
 
     anatomy: Anatomy
     status: tuple[str, ...]
+    doubt: str
     patch: NDArray[np.float64]
     source: NDArray[np.float64]
     patient_mm: NDArray[np.float64]
     viewer: NDArray[np.float64]
     sigma_mm: NDArray[np.float64]
     radius90_mm: NDArray[np.float64]
+    radius90_all_mm: NDArray[np.float64]
+    num_calibration: tuple[int, ...]
     depth_source: str
 
     @property
@@ -66,6 +78,7 @@ class CasePrediction:
                 sigma_mm=float(self.sigma_mm[k]),
                 radius90_mm=float(self.radius90_mm[k]),
                 depth_source=self.depth_source,
+                num_calibration=self.num_calibration[k],
             )
             for k, name in enumerate(self.anatomy.names)
         ]
@@ -77,9 +90,11 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     Raises: ValueError for a volume whose model has not recorded landmark depths.
     """
     card, anatomy = loaded.card, loaded.card.anatomy
-    predictions = predict(loaded.model, _as_patches(prepared, anatomy))
+    patches = _as_patches(prepared, anatomy)
+    predictions = predict(loaded.model, patches)
+    doubted = card.trust is not None and bool(card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0])
     points = predictions.points[0].astype(np.float64)
-    sigma_px = _calibrated(card, predictions.sigma[0].astype(np.float64))
+    sigma_px = expected_error(card, predictions.sigma[0].astype(np.float64))
     depth, source = _depths(card, prepared, predictions.depth[0])
     lifted = np.column_stack([points, depth])
     patient = prepared.patch_map.patient_points(lifted)
@@ -87,15 +102,19 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         patient[:, 2] = np.nan
         patient[:] = patient if np.isfinite(prepared.pixel_mm).all() else np.nan
     pixel_mm = float(np.sqrt(np.mean(np.square(prepared.pixel_mm, dtype=np.float64))))
+    radius, together = radii_mm(card, sigma_px * pixel_mm, pixel_mm)
     return CasePrediction(
         anatomy=anatomy,
-        status=_status(points, sigma_px, prepared),
+        status=_status(points, sigma_px, prepared, doubted),
+        doubt=DOUBT.format(anatomy=anatomy.base) if doubted else "",
         patch=points,
         source=prepared.patch_map.source_points(points),
         patient_mm=patient,
         viewer=apply_affine(prepared.to_viewer, lifted),
         sigma_mm=sigma_px * pixel_mm,
-        radius90_mm=_radii(card) * (1.0 if card.conformal.unit == "mm" else pixel_mm),
+        radius90_mm=radius,
+        radius90_all_mm=together,
+        num_calibration=card.conformal.num_subjects or (0,) * anatomy.num_landmarks,
         depth_source=source,
     )
 
@@ -114,18 +133,6 @@ def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
     )
 
 
-def _calibrated(card: ModelCard, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K,) expected error along one axis in patch px: the heatmap's, calibrated, else that of held-out patches."""
-    if np.isfinite(sigma).all() and card.sigma_scale is not None:
-        return np.asarray(sigma * np.array([np.nan if v is None else v for v in card.sigma_scale]))
-    return np.array(card.sigma_px) if card.sigma_px is not None else np.full(len(sigma), np.nan)
-
-
-def _radii(card: ModelCard) -> NDArray[np.float64]:
-    radii = card.conformal.radii or (None,) * card.anatomy.num_landmarks
-    return np.array([np.nan if v is None else v for v in radii])
-
-
 def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32]) -> tuple[NDArray[np.float64], str]:
     """((K,) depth in mm, where it is from); 0 for 2D images. Normalised depths are scaled by the case's own map."""
     if prepared.depth_mm is None:
@@ -138,7 +145,9 @@ def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32])
     return depth.astype(np.float64), "mean"
 
 
-def _status(points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared) -> tuple[str, ...]:
+def _status(
+    points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared, doubted: bool
+) -> tuple[str, ...]:
     longer = max(prepared.silhouette.shape)
     height, width = prepared.source.silhouette.shape
     rows, cols = np.nonzero(prepared.silhouette)
@@ -148,7 +157,7 @@ def _status(points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared
         distance = float(np.hypot(*(tissue - point).T).min())
         if not (0 <= source[0] <= width and 0 <= source[1] <= height):
             found.append("outside")
-        elif distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
+        elif doubted or distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
             found.append("untrusted")
         else:
             found.append("ok")

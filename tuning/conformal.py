@@ -1,4 +1,9 @@
-"""Honest radii from out-of-fold residuals: split-conformal, one score per subject."""
+"""Honest radii from out-of-fold residuals: cross-conformal, one score per subject, in multiples of each case's sigma.
+
+A score is an error over what the network expected of it, so that a case it is unsure of gets a wider circle. On virtual
+hands and bodies that made radii 5 to 18 % smaller at equal coverage than plain errors did, for all landmarks together
+5 to 30 % (docs/decisions.md).
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +15,22 @@ from numpy.typing import NDArray
 from training.metrics import Floats
 
 LEVEL = 0.9
+SMALLEST_SIGMA = 1e-3  # px; a prediction cannot be surer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Radii:
-    """Per landmark, the radius that holds `level` of new subjects; None where too few were seen.
+    """Multiples of a case's sigma that hold `level` of new subjects; None where too few were seen.
 
-    radius: (K) in the unit of the residuals, or None
-    num_subjects: (K) subjects with that landmark annotated
-    reason: why there are None, empty where there are none
+    radius: (K) for each landmark by itself; num_subjects: (K) subjects with that landmark annotated
+    simultaneous: for all landmarks together; num_simultaneous: subjects with every landmark annotated
+    reason: why there is a None, empty where there is none
     """
 
     radius: tuple[float | None, ...]
     num_subjects: tuple[int, ...]
+    simultaneous: float | None
+    num_simultaneous: int
     reason: str
     level: float = LEVEL
 
@@ -34,9 +42,9 @@ def subject_scores(residuals: Floats, subjects: Sequence[str]) -> NDArray[np.flo
     image of a new subject. NaN where the landmark is annotated in none of its cases.
     """
     values = np.asarray(residuals, np.float64)
-    named = np.asarray(subjects, dtype=object)
-    filled = np.where(np.isfinite(values), values, -np.inf)
-    scores = np.stack([filled[named == name].max(0) for name in sorted(set(subjects))])
+    names, place = np.unique(np.asarray(subjects), return_inverse=True)
+    scores = np.full((len(names), values.shape[1]), -np.inf)
+    np.maximum.at(scores, place, np.where(np.isfinite(values), values, -np.inf))
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
@@ -50,13 +58,31 @@ def conformal_radius(scores: Floats, level: float = LEVEL) -> float | None:
     return float(finite[rank - 1]) if rank <= finite.size else None
 
 
-def conformal_radii(residuals: Floats, subjects: Sequence[str], level: float = LEVEL) -> Radii:
-    """Radii per landmark from residuals (N, K) of cases that the predicting network had not seen."""
-    scores = subject_scores(residuals, subjects)
+def conformal_radii(residuals: Floats, sigma: Floats, subjects: Sequence[str], level: float = LEVEL) -> Radii:
+    """Radii from residuals (N, K) of cases that the predicting network had not seen, and what it expected (N, K).
+
+    Both in one unit; NaN where a landmark is not annotated. All landmarks together: the largest score of a subject.
+    Source: normalised scores, Papadopoulos et al. 2008; cross-conformal, Vovk 2015. A subject is left out whole.
+    """
+    scores = subject_scores(np.asarray(residuals, np.float64) / np.maximum(sigma, SMALLEST_SIGMA), subjects)
     radius = tuple(conformal_radius(column, level) for column in scores.T)
+    largest = scores.max(1)  # NaN where a landmark is missing: without it the largest could be too small
+    simultaneous = conformal_radius(largest, level)
     counts = tuple(int(n) for n in np.isfinite(scores).sum(0))
+    complete = int(np.isfinite(largest).sum())
     least = math.ceil(round(level / (1 - level), 9))
     reason = ""
     if None in radius:
         reason = f"a {level:.0%} radius needs at least {least} annotated subjects; the fewest here are {min(counts)}"
-    return Radii(radius=radius, num_subjects=counts, reason=reason, level=level)
+    elif simultaneous is None:
+        reason = (
+            f"a {level:.0%} radius of all landmarks needs {least} subjects that have every one; here are {complete}"
+        )
+    return Radii(
+        radius=radius,
+        num_subjects=counts,
+        simultaneous=simultaneous,
+        num_simultaneous=complete,
+        reason=reason,
+        level=level,
+    )

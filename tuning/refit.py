@@ -14,9 +14,10 @@ from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
 from training.metrics import sigma_scale, summarise
 from training.provenance import git_commit, versions
+from training.uncertainty import expected_error
 from tuning.baselines import mean_shape
 from tuning.cases import Cases
-from tuning.conformal import conformal_radii
+from tuning.conformal import Radii, conformal_radii
 from tuning.schedule import Schedule
 from tuning.trial import OnEpoch, Trial, TrialResult, fine_tune, fold_seed, starting_network
 
@@ -68,12 +69,10 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
 def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     """The card with radii, sigma and mean depth measured on `cases` by the out-of-fold predictions of `result`.
 
-    Radii are in mm within the image plane where every case has a known spacing, else in patch px. The mean depth stays
-    that of the pre-training where the study has none; a network that regresses depth has then forgotten how.
+    Radii are multiples of the error that each prediction expects of itself. The mean depth stays that of the
+    pre-training where the study has none; a network that regresses depth has then forgotten how.
     """
     residuals = cases.errors_px(result.points)
-    spaced = bool(np.isfinite(cases.samples.pixel_mm).all())
-    radii = conformal_radii(cases.errors_mm(result.points) if spaced else residuals, cases.subjects)
     depths = cases.depths()
     depth = mean_shape(depths)
     if card.mean_depth is not None:
@@ -82,20 +81,29 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     regressed = card.model.regress_depth and bool(np.isfinite(depths).any())
     depth_error = {"out_of_fold_depth_mm": summarise(cases.depth_errors_mm(result.depth)).overall_mean}
     along_axis = [float(np.sqrt((column**2).mean() / 2)) for column in known if column.size]
-    return replace(
+    measured = replace(
         card,
-        depth_regressed=regressed,
-        mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
         sigma_scale=sigma_scale(residuals, np.asarray(result.sigma, np.float32)),
         sigma_px=tuple(along_axis) if len(along_axis) == len(known) else card.sigma_px,
-        conformal=Conformal(
-            level=radii.level,
-            unit="mm" if spaced else "patch_px",
-            radii=radii.radius,
-            num_subjects=radii.num_subjects,
-            reason=radii.reason,
-        ),
+    )
+    return replace(
+        measured,
+        depth_regressed=regressed,
+        mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
+        conformal=_conformal(conformal_radii(residuals, expected_error(measured, result.sigma), cases.subjects)),
         metrics={"out_of_fold_error_px": result.error_px, **(depth_error if regressed else {})},
+    )
+
+
+def _conformal(radii: Radii) -> Conformal:
+    return Conformal(
+        level=radii.level,
+        unit="sigma",
+        radii=radii.radius,
+        num_subjects=radii.num_subjects,
+        simultaneous=radii.simultaneous,
+        num_simultaneous=radii.num_simultaneous,
+        reason=radii.reason,
     )
 
 

@@ -22,6 +22,7 @@ NEEDED = ("case", "landmark", "x", "y", "z")
 COLUMNS = ("case", "subject", "landmark", "x", "y", "z")
 PREDICTED = (
     "case", "landmark", "status", "x_px", "y_px", "x_mm", "y_mm", "z_mm", "sigma_mm", "radius90_mm", "depth_source",
+    "n_calibration",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run such a text
 
@@ -41,7 +42,10 @@ class Annotation:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One predicted landmark, a row of landmarks.csv. Numbers are written where status is "ok"; None = unknown."""
+    """One predicted landmark, a row of landmarks.csv. Numbers are written where status is "ok"; None = unknown.
+
+    num_calibration: subjects that the radius rests on; written where it rests on any
+    """
 
     case: str
     landmark: str
@@ -51,6 +55,7 @@ class Prediction:
     sigma_mm: float | None = None
     radius90_mm: float | None = None
     depth_source: str = ""
+    num_calibration: int = 0
 
 
 def read_annotations(paths: Sequence[Path], anatomy: Anatomy) -> dict[str, Annotation]:
@@ -135,7 +140,8 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
                 item.radius90_mm if ok else None,
             ]
             cells = ["" if v is None or not math.isfinite(v) else f"{v:.3f}" for v in numbers]
-            writer.writerow([escaped(item.case), item.landmark, item.status, *cells, item.depth_source])
+            subjects = item.num_calibration if ok and item.num_calibration else ""
+            writer.writerow([escaped(item.case), item.landmark, item.status, *cells, item.depth_source, subjects])
 
 
 def escaped(text: str) -> str:

@@ -31,7 +31,13 @@ class Fixed(LandmarkNet):
         depth = None if self.depth is None else torch.tensor(self.depth).expand(len(images), 5)
         return Output(self.points.expand(len(images), 5, 2), covariance.expand(len(images), 5, 2, 2), depth)
 
+    def summary(self, images):
+        return images.mean((2, 3))
+
     def head_parameters(self):
+        return []
+
+    def decoder_parameters(self):
         return []
 
 
@@ -57,7 +63,11 @@ def test_sigma_and_radii_are_in_mm():
     assert found.status == ("ok",) * 5 and np.allclose(found.sigma_mm, 2 * mm)
     assert found.radius90_mm[0] == 1 and np.isnan(found.radius90_mm[1])
     in_px = predict_case(loaded(conformal=Conformal(unit="patch_px", radii=(1.0,) * 5)), prepared)
-    assert np.allclose(in_px.radius90_mm, mm)
+    assert np.allclose(in_px.radius90_mm, mm) and np.isnan(in_px.radius90_all_mm).all()
+    calibrated = Conformal(unit="sigma", radii=(3.0,) * 5, num_subjects=(12,) * 5, simultaneous=4.0)
+    wide, narrow = (predict_case(loaded(sigma=sigma, conformal=calibrated), prepared) for sigma in (1.0, 0.5))
+    assert np.allclose(wide.radius90_mm, 3 * 2 * mm) and np.allclose(wide.radius90_all_mm, 4 * 2 * mm)
+    assert np.allclose(wide.radius90_mm, 2 * narrow.radius90_mm) and wide.rows("a")[0].num_calibration == 12
     assert np.allclose(found.patient_mm[:, :2], (found.source - 0.5) * 2) and found.depth_source == ""
 
 

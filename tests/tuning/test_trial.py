@@ -166,10 +166,11 @@ def test_the_refitted_model_carries_radii_depth_and_its_data(place):
     refitted = refit(load_model(str(place / "network")), cases, trial)
     card = save_refitted(str(place / "model"), refitted, cases, result, "digest", {"a": 1})
     assert read_card(str(place / "model")) == card
-    assert card.conformal.unit == "mm" and card.conformal.num_subjects == (10,) * 5
-    residuals = cases.errors_mm(result.points)
-    worst = np.array([residuals[2 * i : 2 * i + 2].max(0) for i in range(10)])
+    assert card.conformal.unit == "sigma" and card.conformal.num_subjects == (10,) * 5
+    scores = cases.errors_px(result.points) / (result.sigma * np.array(card.sigma_scale))
+    worst = np.array([scores[2 * i : 2 * i + 2].max(0) for i in range(10)])
     np.testing.assert_allclose(card.conformal.radii, np.sort(worst, axis=0)[9])  # ceil(11 * 0.9) = 10th of 10
+    assert card.conformal.simultaneous == pytest.approx(worst.max()) and card.conformal.num_simultaneous == 10
     np.testing.assert_allclose(card.mean_depth, cases.depths().mean(0), rtol=1e-5)
     assert all(factor > 0 for factor in card.sigma_scale)
     assert card.data == {"renderings": "toy", "study": cases.digest, "pretrained": "digest"}

@@ -155,12 +155,13 @@ def test_predictions_are_empty_unless_ok(tmp_path):
     path = tmp_path / "p.csv"
     ok = Prediction(
         case="=cmd()", landmark="thumb_tip", status="ok", point_px=(1.0, 2.0), point_mm=(3.0, 4.0, -5.0), sigma_mm=0.5,
-        radius90_mm=float("nan"), depth_source="regressed",
+        radius90_mm=float("nan"), depth_source="regressed", num_calibration=14,
     )  # fmt: skip
     outside = Prediction(case="b", landmark="index_tip", status="outside", point_px=(1.0, 2.0), sigma_mm=1.0)
     write_predictions(path, [ok, outside])
     rows = list(csv.reader(path.open()))
     assert tuple(rows[0]) == PREDICTED
-    assert rows[1][1:] == ["thumb_tip", "ok", "1.000", "2.000", "3.000", "4.000", "-5.000", "0.500", "", "regressed"]
+    assert rows[1][1:9] == ["thumb_tip", "ok", "1.000", "2.000", "3.000", "4.000", "-5.000", "0.500"]
+    assert rows[1][9:] == ["", "regressed", "14"]
     assert rows[1][0] == "'=cmd()"
-    assert rows[2] == ["b", "index_tip", "outside", *[""] * 7, ""]
+    assert rows[2] == ["b", "index_tip", "outside", *[""] * 9]

@@ -1,0 +1,163 @@
+"""What trust.py flags: broken inputs by kind, and good landmarks of sound ones; prints JSON, writes the risk curve.
+
+  python -m tests.benchmarks.trust MODEL --sound NAME=URI [--sound …] --other URI [--children URI] [--curve FILE.csv]
+
+Sound inputs: renderings no network has seen, the first of them also as training varies them, and studies. Broken ones
+are made of the first: those that trust is learnt with, and four that it is not: the other anatomy's renderings, thirds,
+two bodies side by side, children. A landmark is good within 5 % of the patch's longer side; one is withheld where
+predict.py would not place it. Curve: of sound inputs, share kept by falling certainty, and the mean error of those.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from synth.domain.shards import read_manifest, read_samples
+from tests.benchmarks.surroundings import surroundings
+from training.augment import change, draw_changes
+from training.broken import Masks, broken, cut_again
+from training.checkpoint import LoadedModel, load_model
+from training.data import Batch, Patches
+from training.predict import FAR_FROM_TISSUE, LARGEST_SIGMA
+from training.trust import describe
+from training.trust_learning import features_of
+
+GOOD = 0.05  # of the patch's longer side
+CASES = 512
+
+
+def read_patches(loaded: LoadedModel, uri: str) -> Patches:
+    """The first CASES of a dataset."""
+    anatomy = read_manifest(uri).anatomy
+    samples = read_samples(uri, anatomy, limit=CASES)
+    return Patches.from_samples(samples, anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
+
+
+def withheld(loaded: LoadedModel, batch: Batch) -> dict[str, NDArray[Any]]:
+    """(N, K) errors px, sigma px and whether withheld, (N,) whether the whole case is."""
+    assert loaded.card.trust is not None
+    model, size, count = loaded.model, max(batch.silhouette.shape[-2:]), batch.points.shape[1]
+    doubted, points, sigma, beyond = [], [], [], []
+    for at in range(0, len(batch.points), 128):
+        part = batch.part(slice(at, at + 128))
+        features = describe(model, part)
+        doubted.append(loaded.card.trust.scores(features) > loaded.card.trust.limit)
+        beyond.append(features[:, -2 * count : -count])
+        sigma.append(np.exp(features[:, -count:]))
+        with torch.no_grad():
+            points.append(model(part.channels(model.inputs)).points.numpy())
+    errors = np.hypot(*np.moveaxis(np.concatenate(points) - batch.points.numpy(), 2, 0))
+    scale = np.array([v or 1.0 for v in loaded.card.sigma_scale or (1.0,) * count])
+    expected, far = np.concatenate(sigma) * scale, np.maximum(np.concatenate(beyond), 0) ** 2
+    single = (far > FAR_FROM_TISSUE * size) | (expected > LARGEST_SIGMA * size)
+    whole = np.concatenate(doubted)
+    return {"error": errors, "sigma": expected, "single": single | whole[:, None], "whole": whole}
+
+
+def sound_batches(loaded: LoadedModel, sound: dict[str, str]) -> dict[str, tuple[Batch, NDArray[np.bool_]]]:
+    """Name -> (inputs, (N, K) which landmarks are annotated and seen)."""
+    found = {}
+    for name, uri in sound.items():
+        patches = read_patches(loaded, uri)
+        plain = patches.batch(torch.arange(len(patches)))
+        found[name] = plain, patches.valid.numpy()
+        if len(found) == 1:
+            rng = np.random.default_rng([77, 1])
+            train = loaded.card.train
+            changes = draw_changes(patches, torch.arange(len(patches)), train.augment, train.views, rng)
+            seen = (patches.valid & ~changes.unseen).numpy()
+            found[f"{name}, varied"] = change(plain, changes, patches.crop), seen
+    return found
+
+
+def foreign(masks: Masks, others: Masks, children: Masks | None) -> dict[str, Masks]:
+    """Broken inputs of kinds that trust is not learnt with, not yet cut."""
+    height, width = masks.shape[1:]
+    made = {
+        "other anatomy": others,
+        "upper third": masks[:, : height // 3],
+        "lower two thirds": masks[:, height // 3 :],
+        "two overlapping": masks | np.roll(np.roll(masks, 1, 0), width // 4, 2),
+    }
+    return made if children is None else made | {"child": children}
+
+
+def report(loaded: LoadedModel, given: argparse.Namespace) -> dict[str, Any]:
+    """Shares flagged and withheld."""
+    anatomy, trust = loaded.card.anatomy, loaded.card.trust
+    assert trust is not None, "the model has no trust; pre-train it with this version"
+    batches = sound_batches(loaded, dict(item.split("=", 1) for item in given.sound))
+    sound, curve = {}, []
+    for name, (batch, seen) in batches.items():
+        found = withheld(loaded, batch)
+        good = seen & (found["error"] <= GOOD * max(anatomy.size))
+        sound[name] = {
+            "cases": len(seen),
+            "cases_flagged": float(found["whole"].mean()),
+            "good_landmarks_withheld": float(found["single"][good].mean()),
+            "error_px_kept": float(found["error"][seen & ~found["single"]].mean()),
+            "error_px_withheld": _mean(found["error"][seen & found["single"]]),
+        }
+        curve += risk_curve(name, found, seen)
+    if given.curve:
+        write_curve(given.curve, curve)
+    masks = next(iter(batches.values()))[0].silhouette[:256, 0].numpy() > 0.5
+    kinds = broken(masks, anatomy.base, loaded.card.crop, np.random.default_rng([77, 2]))
+    others = read_mask(given.other)
+    children = read_mask(given.children) if given.children else None
+    unlearnt = {k: cut_again(v, anatomy.size, loaded.card.crop) for k, v in foreign(masks, others, children).items()}
+
+    def flagged(made: dict[str, Masks]) -> dict[str, float]:
+        return {k: float((trust.scores(features_of(loaded.model, v)) > trust.limit).mean()) for k, v in made.items()}
+
+    return {"sound": sound, "flagged": flagged(kinds), "flagged_unlearnt": flagged(unlearnt)}
+
+
+def risk_curve(name: str, found: dict[str, NDArray[Any]], seen: NDArray[np.bool_]) -> list[tuple[str, float, float]]:
+    """(name, share kept, mean error px of those) for every twentieth: flagged last, the surest first."""
+    order = np.lexsort([found["sigma"][seen], found["single"][seen]])
+    errors = found["error"][seen][order]
+    counts = [max(1, round(len(errors) * k / 20)) for k in range(1, 21)]
+    return [(name, n / len(errors), float(errors[:n].mean())) for n in counts]
+
+
+def write_curve(path: Path, rows: list[tuple[str, float, float]]) -> None:
+    """Write the curve as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["inputs", "share_kept", "error_px"])
+        writer.writerows((name, f"{share:.3f}", f"{error:.4f}") for name, share, error in rows)
+
+
+def read_mask(uri: str) -> Masks:
+    """(N, H, W) silhouettes of renderings, 256 at most."""
+    anatomy = read_manifest(uri).anatomy
+    patches = Patches.from_samples(read_samples(uri, anatomy, limit=256), anatomy)
+    return patches.images(torch.arange(len(patches)))[:, 0].numpy() > 0.5
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("model", metavar="MODEL")
+    options.add_argument("--sound", action="append", required=True, metavar="NAME=URI")
+    options.add_argument("--other", required=True, metavar="URI", help="renderings of the other anatomy")
+    options.add_argument("--children", metavar="URI", help="renderings of children")
+    options.add_argument("--curve", type=Path, metavar="FILE.csv")
+    given = options.parse_args()
+    torch.set_num_threads(1)
+    print(json.dumps({"model": given.model} | report(load_model(given.model), given) | surroundings()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Trust: broken silhouettes are told from sound ones, and a network without it is none the worse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from synth.domain.anatomy import HAND
+from synth.domain.patch import Crop
+from synth.domain.schema import unpack_silhouettes
+from tests.training.test_predict import case, loaded
+from tests.training.toy import toy_samples
+from training.broken import broken
+from training.data import Patches
+from training.models import ModelRecipe, build_model
+from training.predict import predict_case
+from training.recipe import TrainRecipe
+from training.trust import Trust, describe
+from training.trust_learning import features_of, learn_trust, sound_features
+
+
+def patches(count: int, seed: int) -> Patches:
+    return Patches.from_samples(toy_samples(count, seed), HAND)
+
+
+def network(name: str = "heatmap"):
+    torch.manual_seed(3)
+    return build_model(ModelRecipe(network=name, width=8), HAND).eval()
+
+
+def masks(count: int) -> np.ndarray:
+    return unpack_silhouettes(toy_samples(count, 2).packed, HAND.size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["heatmap", "paper"])
+def test_sound_hands_pass_and_broken_ones_do_not(name):
+    """Even the features of untrained networks tell toy hands from broken ones."""
+    model, train = network(name), TrainRecipe(augment=0.5)
+    trust = learn_trust(model, patches(80, 1), "hand", train, 1)
+    sound = trust.scores(sound_features(model, patches(40, 5), train, np.random.default_rng(1))) > trust.limit
+    assert sound.mean() < 0.15
+    found = broken(masks(40), "hand", Crop(), np.random.default_rng(2))
+    flagged = {kind: (trust.scores(features_of(model, made)) > trust.limit).mean() for kind, made in found.items()}
+    assert np.mean(list(flagged.values())) > 0.8 and flagged["upside-down"] > 0.9, flagged
+
+
+def test_broken_patches_are_cut_as_an_import_would_cut_them():
+    sound = masks(6)
+    made = broken(sound, "hand", Crop(), np.random.default_rng(1))
+    assert "mirrored" not in broken(sound[:1], "body", Crop(), np.random.default_rng(1))
+    for kind, bad in made.items():
+        assert bad.shape == sound.shape and bad.any((1, 2)).all(), kind
+        rows, cols = (np.flatnonzero(bad[0].any(axis)) for axis in (1, 0))
+        assert max(np.ptp(rows), np.ptp(cols)) + 1 == pytest.approx(96 / 1.08, abs=2), kind
+
+
+def test_too_few_patches_and_networks_that_read_depth_learn_no_trust():
+    assert learn_trust(network(), patches(19, 1), "hand", TrainRecipe(), 1) is None
+    deep = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND)
+    assert learn_trust(deep, patches(40, 1), "hand", TrainRecipe(), 1) is None
+
+
+def test_a_feature_beyond_all_measure_says_no_more():
+    trust = Trust(mean=(0.0, 1.0), deviation=(1.0, 2.0), weights=(1.0, -1.0), limit=0.0)
+    np.testing.assert_allclose(trust.scores(np.array([[3.0, 1.0], [1e9, 1.0], [0.0, 5.0]])), [3, 8, -2])
+    with pytest.raises(ValueError, match="1, 2, 2"):
+        replace(trust, mean=(0.0,))
+
+
+def test_describing_leaves_the_network_as_it_was():
+    model = network("paper").train()
+    one, two = (describe(model, patches(3, 1).batch(torch.arange(3))) for _ in range(2))
+    np.testing.assert_array_equal(one, two)  # dropout is off
+    assert model.training
+
+
+def test_no_landmark_of_a_doubted_case_is_placed_and_it_says_why():
+    size = describe(loaded().model, patches(1, 1).batch(torch.arange(1))).shape[1]
+    trust = Trust(mean=(0.0,) * size, deviation=(1.0,) * size, weights=(0.0,) * size, limit=-1.0)
+    found = predict_case(loaded(trust=trust), case())
+    assert found.status == ("untrusted",) * 5 and "one whole hand" in found.doubt
+    trusted = predict_case(loaded(trust=replace(trust, limit=1.0)), case())
+    assert trusted.status == ("ok",) * 5 and trusted.doubt == "" and predict_case(loaded(), case()).doubt == ""

@@ -1,0 +1,72 @@
+"""Trust learnt from sound patches and what breaks them: no example of a foreign anatomy, child or scanner is needed.
+
+A case is either sound, as it is and as training varies it (warped, cut by fields of view, under sand bags), or broken
+(broken.py). A logistic regression tells them apart; its limit is set on patches it has not seen.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from training.augment import change, draw_changes
+from training.broken import Masks, broken
+from training.data import Batch, Patches
+from training.models import LandmarkNet
+from training.recipe import TrainRecipe
+from training.trust import Features, Trust, describe, scaled
+
+WITHHELD = 0.03  # of sound inputs: together with what single landmarks are withheld for, no more than 0.05
+STRENGTH = 0.1  # of the regression: inverse of its penalty
+LEAST = 20  # patches to learn from
+BATCH = 128
+
+
+def learn_trust(model: LandmarkNet, patches: Patches, base: str, train: TrainRecipe, seed: int) -> Trust | None:
+    """Trust for inputs of `model`, from N sound patches of a "hand" or "body".
+
+    None where they are fewer than LEAST, and for a network that reads depth or thickness: broken ones have none.
+    train: how the network's training varies patches. Every other patch is kept from the regression, for the limit.
+    """
+    if len(patches) < LEAST or not set(model.inputs) <= {"silhouette", "observed"}:
+        return None
+    learnt, kept = (patches.select(torch.arange(start, len(patches), 2)) for start in (0, 1))
+    sound = sound_features(model, learnt, train, np.random.default_rng([seed, 0]))
+    bad = np.concatenate(list(broken_features(model, learnt, base, np.random.default_rng([seed, 1])).values()))
+    mean, deviation = sound.mean(0), np.maximum(sound.std(0), 1e-6)
+    values = scaled(np.concatenate([sound, bad]), mean, deviation)
+    labels = np.repeat([0, 1], [len(sound), len(bad)])
+    fitted = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=2000).fit(values, labels)
+    trust = Trust(
+        mean=tuple(mean.tolist()),
+        deviation=tuple(deviation.tolist()),
+        weights=tuple(fitted.coef_[0].tolist()),
+        limit=0.0,
+    )
+    unseen = trust.scores(sound_features(model, kept, train, np.random.default_rng([seed, 2])))
+    return replace(trust, limit=float(np.quantile(unseen, 1 - WITHHELD)))
+
+
+def sound_features(model: LandmarkNet, patches: Patches, train: TrainRecipe, rng: np.random.Generator) -> Features:
+    """(2 N, F) features of patches as they are, and as training varies them."""
+    found = []
+    for rows in torch.arange(len(patches)).split(BATCH):
+        plain = patches.batch(rows)
+        changes = draw_changes(patches, rows, train.augment, train.views, rng)
+        found += [describe(model, plain), describe(model, change(plain, changes, patches.crop))]
+    return np.concatenate(found)
+
+
+def broken_features(model: LandmarkNet, patches: Patches, base: str, rng: np.random.Generator) -> dict[str, Features]:
+    """Name -> (N, F) features of patches broken in that way."""
+    masks = patches.images(torch.arange(len(patches)))[:, 0].cpu().numpy() > 0.5
+    return {name: features_of(model, made) for name, made in broken(masks, base, patches.crop, rng).items()}
+
+
+def features_of(model: LandmarkNet, masks: Masks) -> Features:
+    """(N, F) features of silhouettes (N, H, W) that were observed all over."""
+    images = torch.as_tensor(masks, dtype=torch.float32, device=model.unit.device)[:, None]
+    points = torch.zeros(len(images), model.num_landmarks, 2, device=model.unit.device)
+    batch = Batch(silhouette=images, depth_mm=None, observed=torch.ones_like(images), points=points)
+    return np.concatenate([describe(model, batch.part(slice(at, at + BATCH))) for at in range(0, len(images), BATCH)])
