@@ -14,6 +14,7 @@ from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
 from training.metrics import sigma_scale, summarise
 from training.provenance import git_commit, versions
+from training.trust_learning import adapted
 from training.uncertainty import expected_error
 from tuning.baselines import mean_shape
 from tuning.cases import Cases
@@ -63,7 +64,10 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
     model = starting_network(loaded, trial.start, seed)
     patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
     fine_tune(model, patches, trial.schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
-    return LoadedModel(model=model.eval(), card=loaded.card)
+    trust = loaded.card.trust if trial.start == "pretrained" else None  # fresh weights see other features
+    if trust is not None:
+        trust = adapted(trust, model, patches, loaded.card.train, seed)
+    return LoadedModel(model=model.eval(), card=replace(loaded.card, trust=trust))
 
 
 def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:

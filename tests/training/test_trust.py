@@ -17,7 +17,7 @@ from training.models import ModelRecipe, build_model
 from training.predict import predict_case
 from training.recipe import TrainRecipe
 from training.trust import Trust, describe
-from training.trust_learning import features_of, learn_trust, sound_features
+from training.trust_learning import adapted, features_of, learn_trust, sound_features
 
 
 def patches(count: int, seed: int) -> Patches:
@@ -60,6 +60,16 @@ def test_too_few_patches_and_networks_that_read_depth_learn_no_trust():
     assert learn_trust(network(), patches(19, 1), "hand", TrainRecipe(), 1) is None
     deep = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND)
     assert learn_trust(deep, patches(40, 1), "hand", TrainRecipe(), 1) is None
+
+
+def test_fine_tuning_raises_the_limit_for_its_own_patches_and_never_lowers_it():
+    model, train, own = network(), TrainRecipe(), patches(40, 1)
+    size = describe(model, own.batch(torch.arange(1))).shape[1]
+    trust = Trust(mean=(0.0,) * size, deviation=(1.0,) * size, weights=(1.0,) * size, limit=-1e3)
+    raised = adapted(trust, model, own, train, 1)
+    scores = trust.scores(describe(model, own.batch(torch.arange(40))))
+    assert (scores > raised.limit).mean() <= 0.05 and raised.weights == trust.weights
+    assert adapted(replace(trust, limit=1e3), model, own, train, 1).limit == 1e3
 
 
 def test_a_feature_beyond_all_measure_says_no_more():
