@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.cli import parser, positive, run
-from training.tracking import ui_command
+from training.mlflow_ui import ui_command
 
 VERBS = Path(__file__).resolve().parent
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> str:
     return (
         f"report: {report}\n"
         f"predictions: {out / 'predictions'} (open the .mrk.json in 3D Slicer)\n"
-        f"all runs, side by side: {ui_command().replace('mlflow ui', f'{Path(sys.executable).parent}/mlflow ui')}"
+        f"all runs, side by side: {ui_command()}"
     )
 
 

@@ -1,33 +1,62 @@
 #!/usr/bin/env python3
-"""Compare all methods on a study: NN(syn), NN(study) and, for every network, CNN(syn), CNN(study) and CNN(ft).
+"""Compare all methods on a study: mean shape, nearest patches, a regression forest, and every network in its states.
 
   python pipelines/evaluate.py hand --study /data/study --data /data/hands --pretrained /data/hand_model/model \\
       --schedule /data/sweep/schedule.json --out /data/report
+  python pipelines/evaluate.py hand --study ... --seeds 5                  # repeated with other folds and trainings
+  python pipelines/evaluate.py hand --study ... --worth 1,2,5,10,all       # on fewer annotated subjects: OUT/worth.svg
 
 One fold set by subject for every method; nobody is predicted by what was trained on that subject. Give --pretrained
 several times to compare networks, and --schedule once for all of them or once for each; without it, the recipe's first.
-CNN(study) is trained from fresh weights by sweep.scratch, or by the same schedule. Open OUT/report.html.
+A schedule that a nested sweep chose on inner folds is that of its own outer fold: give its --folds. CNN(study) is
+trained from fresh weights by sweep.scratch, or by the same schedule. Every finished training is kept under OUT/parts:
+run the same command again and only what is missing is run. Open OUT/report.html.
 On 2 cores: 20 hands, 2 folds, one heatmap network, in about a minute.
 """
 
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from pipelines.cli import UsageError, as_dict, parser, positive, progress, require_empty, resolve, run, show_recipe
+import numpy as np
+import pyarrow.fs as pafs
+
+from pipelines.cli import UsageError, as_dict, parser, positive, progress, resolve, run, show_recipe
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_manifest, read_samples
+from synth.domain.storage import filesystem, write_bytes
 from training.job import absolute_uri
 from training.provenance import git_commit, versions
-from tuning.baselines import mean_depth_errors_mm
 from tuning.cases import Cases, check_network, read_cases
-from tuning.folds import make_folds
-from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
+from tuning.depths import depth_errors_mm
+from tuning.findings import headline
+from tuning.folds import folds_text, make_folds, parse_folds, read_folds, traits_of
+from tuning.forest import ForestRecipe
+from tuning.jobs import Job, Protocol, Rung, missing_jobs, run_missing
+from tuning.ladder import best_tuned, depths_of, ladder_jobs, plain_methods, trained_methods
+from tuning.parts import check_output, open_parts
 from tuning.refit import ChosenSchedule, read_chosen
 from tuning.report import Ladder, write_report
 from tuning.schedule import Schedule
-from tuning.table import known_units, ladder_text, ratios
+from tuning.table import Unit, known_units, ladder_text, ratios
+from tuning.worth import Worth, measured, subset_jobs, worth_csv, worth_figure
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What is compared on what. study, data: as given; renderings: the manifest of data; chosen: by sweeps"""
+
+    recipe: Recipe
+    study: str
+    data: str
+    cases: Cases
+    renderings: Manifest
+    rungs: list[Rung]
+    chosen: list[ChosenSchedule]
+    protocol: Protocol
 
 
 def main(argv: Sequence[str]) -> str:
@@ -35,38 +64,42 @@ def main(argv: Sequence[str]) -> str:
     given = arguments().parse_args(argv)
     if len(given.schedule) > 1 and len(given.schedule) != len(given.pretrained):
         raise UsageError(f"--schedule is given {len(given.schedule)} times for {len(given.pretrained)} networks")
-    recipe = resolve(given.recipe, given.overrides)
-    require_empty(given.out)
+    plan = plan_of(resolve(given.recipe, given.overrides), given)
+    jobs = ladder_jobs(plan.protocol, plan.rungs)
+    subsets = subset_jobs(plan.protocol, plan.rungs, plan.cases, given.worth or ())
+    parts = open_parts(given.out, settings(plan))
+    show_recipe(plan.recipe)
+    with progress(len(missing_jobs([*jobs, *subsets], parts)), "job", f"{len(plan.rungs)} network(s)") as bar:
+        run_missing(plan.protocol, [*jobs, *subsets], parts, given.workers, bar.update)
+    ladder = ladder_of(plan, jobs, parts)
+    write_report(ladder, given.out)
+    if given.worth is not None:
+        write_worth(given.out, measured([*jobs, *subsets], plan.protocol, parts, plan.cases))
+    print_ladder(ladder)
+    return f"{given.out}/report.html: {len(ladder.methods)} methods on {len(plan.cases)} cases"
+
+
+def plan_of(recipe: Recipe, given: argparse.Namespace) -> Plan:
+    """The plan of a command line. Raises ValueError where its parts do not fit each other."""
+    check_output(given.out)
     cases = read_cases(given.study, anatomy_named(recipe.anatomy), depth=True)
-    folds = make_folds(cases.subjects, recipe.sweep.folds, recipe.sweep.seed)
-    chosen = [read_chosen(uri) for uri in given.schedule]
-    rungs = rungs_of(recipe, given.pretrained, chosen, cases)
     renderings = read_manifest(given.data)
     if renderings.kind != "renderings":
         raise ValueError(f"--data {given.data} holds a {renderings.kind}; give renderings made by render.py")
-    synthetic = read_samples(given.data, cases.anatomy)
-    show_recipe(recipe)
-    protocol = Protocol(
-        anatomy=recipe.anatomy, study=absolute_uri(given.study), num_folds=len(folds), seed=recipe.sweep.seed
-    )
-    with progress(len(cases), "case", f"nearest of {len(synthetic)} renderings") as bar:
-        methods = nearest_methods(synthetic, cases, folds, bar.update)
-    with progress(num_jobs(protocol, rungs), "training", f"{len(rungs)} network(s), {len(folds)} folds") as bar:
-        methods += network_methods(protocol, rungs, cases, given.workers, bar.update)
-    ladder = Ladder(
-        title=f"Landmarks of the {recipe.anatomy}: {len(cases)} cases of {cases.num_subjects} subjects",
+    chosen = [read_chosen(uri) for uri in given.schedule]
+    fixed = given.folds is not None or any(choice.by_fold for choice in chosen)
+    protocol = protocol_of(recipe, given, cases, fixed=fixed)
+    check_nested(given.schedule, chosen, protocol)
+    return Plan(
+        recipe=recipe,
+        study=given.study,
+        data=given.data,
         cases=cases,
-        folds=folds,
-        methods=methods,
-        synthetic=synthetic,
-        depth_errors_mm=mean_depth_errors_mm(cases, folds),
-        num_schedules=max([c.num_schedules for c in chosen if c.study_digest == cases.digest], default=1),
-        facts=facts(given.study, cases, renderings, rungs, len(folds)),
-        settings=settings(recipe, cases, renderings, rungs),
+        renderings=renderings,
+        rungs=rungs_of(recipe, given.pretrained, chosen, cases),
+        chosen=chosen,
+        protocol=protocol,
     )
-    write_report(ladder, given.out)
-    print_ladder(ladder)
-    return f"{given.out}/report.html: {len(methods)} methods on {len(cases)} cases"
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -78,9 +111,98 @@ def arguments() -> argparse.ArgumentParser:
     options.add_argument(
         "--schedule", action="append", default=[], help="schedule.json of a sweep; once, or per network"
     )
+    options.add_argument("--folds", type=Path, metavar="FILE", help="a folds.csv, in place of sweep.folds and its seed")
+    options.add_argument(
+        "--seeds", type=positive, default=1, help="repeats, each with folds and seeds of its own; default: 1"
+    )
+    options.add_argument(
+        "--worth", type=sizes, metavar="1,2,5,all", help="also train on so many subjects: OUT/worth.csv and worth.svg"
+    )
     options.add_argument("--out", required=True, help="folder or URI of the report")
     options.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes; default: cores")
     return options
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """argparse type: numbers of subjects, rising; "all" is always among them and need not be said."""
+    return tuple(sorted({positive(word) for word in text.split(",") if word != "all"}))
+
+
+def protocol_of(recipe: Recipe, given: argparse.Namespace, cases: Cases, *, fixed: bool) -> Protocol:
+    """Folds and seeds of every repeat; `fixed`: all repeats keep the first one's folds, and only train anew."""
+    seed, k, traits = recipe.sweep.seed, recipe.sweep.folds, traits_of(cases.attributes)
+    seeds = [seed, *(repeat_seed(seed, repeat) for repeat in range(1, given.seeds))]
+    if given.folds is None:
+        folds = [make_folds(cases.subjects, k, seed, traits)]
+    else:
+        folds = [read_folds(given.folds, cases.subjects)]
+    folds += [folds[0] if fixed else make_folds(cases.subjects, k, other, traits) for other in seeds[1:]]
+    return Protocol(
+        anatomy=recipe.anatomy,
+        study=absolute_uri(given.study),
+        folds=tuple(folds_text(cases.subjects, split) for split in folds),
+        fixed=fixed,
+        seeds=tuple(seeds),
+        forest=ForestRecipe(),
+    )
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """The seed of a further repeat."""
+    return int(np.random.SeedSequence([seed, repeat, 1]).generate_state(1)[0])
+
+
+def check_nested(uris: Sequence[str], chosen: Sequence[ChosenSchedule], protocol: Protocol) -> None:
+    """Raise ValueError where schedules were chosen on inner folds of other outer folds than the evaluation's."""
+    for uri, choice in zip(uris, chosen, strict=True):
+        beside = uri.replace("schedule.json", "folds.csv")
+        if choice.by_fold and read_text(beside) != protocol.folds[0]:
+            raise ValueError(
+                f"the schedules in {uri} were chosen on other folds than these; give --folds {beside}, on which "
+                "nobody is tested by what was chosen on that subject"
+            )
+
+
+def read_text(uri: str) -> str | None:
+    """The text of a file, None where it is missing."""
+    fs, path = filesystem(uri)
+    if fs.get_file_info(path).type != pafs.FileType.File:
+        return None
+    with fs.open_input_stream(path) as stream:
+        return str(stream.read().decode())
+
+
+def ladder_of(plan: Plan, jobs: Sequence[Job], parts: str) -> Ladder:
+    """The ladder of finished jobs, with what needs no training."""
+    cases, folds = plan.cases, parse_folds(plan.protocol.folds[0], plan.cases.subjects)
+    synthetic = read_samples(plan.data, cases.anatomy)
+    with progress(len(cases), "case", f"nearest of {len(synthetic)} renderings") as bar:
+        methods = plain_methods(synthetic, cases, folds, bar.update)
+    methods += trained_methods(jobs, parts, cases, folds)
+    best, said = best_tuned(jobs, parts, cases)
+    return Ladder(
+        title=f"Landmarks of the {plan.recipe.anatomy}: {len(cases)} cases of {cases.num_subjects} subjects",
+        cases=cases,
+        folds=folds,
+        methods=methods,
+        synthetic=synthetic,
+        depths=depth_errors_mm(cases, folds, said.points, depths_of(said)),
+        num_schedules=max([choice.num_schedules for choice in plan.chosen if biased(choice, cases)], default=1),
+        facts=facts(plan, best),
+        settings={**settings(plan), "seeds": list(plan.protocol.seeds), "versions": versions()},
+    )
+
+
+def biased(choice: ChosenSchedule, cases: Cases) -> bool:
+    """Whether the schedule was chosen by its error on these very cases, not on inner folds."""
+    return choice.study_digest == cases.digest and not choice.by_fold
+
+
+def write_worth(out: str, curves: Sequence[Worth]) -> None:
+    """None; writes worth.csv and worth.svg under the URI `out`, the figure in mm where they are known."""
+    unit: Unit = "mm" if "mm" in curves[0].errors else "px"
+    write_bytes(out, "worth.csv", worth_csv(curves).encode())
+    write_bytes(out, "worth.svg", worth_figure(curves, unit))
 
 
 def rungs_of(recipe: Recipe, pretrained: Sequence[str], chosen: Sequence[ChosenSchedule], cases: Cases) -> list[Rung]:
@@ -99,24 +221,35 @@ def rungs_of(recipe: Recipe, pretrained: Sequence[str], chosen: Sequence[ChosenS
                 uri=absolute_uri(uri),
                 schedule=tuned,
                 scratch=recipe.sweep.scratch or tuned,
+                by_fold=chosen[min(i, len(chosen) - 1)].by_fold if chosen else (),
             )
         )
     return rungs
 
 
-def facts(
-    study: str, cases: Cases, renderings: Manifest, rungs: Sequence[Rung], num_folds: int
-) -> list[tuple[str, str]]:
-    """(name, value) pairs that head the report."""
+def facts(plan: Plan, best: str) -> list[tuple[str, str]]:
+    """(name, value) pairs that head the report. best: the network of the CNN(ft) whose pixels depths are read at"""
+    cases, num_folds = plan.cases, plan.protocol.num_folds
     leave_out = " (leave one subject out)" if num_folds == cases.num_subjects else " by subject"
     return [
-        ("study", study),
+        ("study", plan.study),
         ("cases", f"{len(cases)} of {cases.num_subjects} subjects, {num_folds} folds{leave_out}"),
-        ("renderings", f"{renderings.rows:,}"),
-        *((f"CNN(ft) {rung.name}", words(rung.schedule)) for rung in rungs),
-        *((f"CNN(study) {rung.name}", f"{words(rung.scratch)}, from fresh weights") for rung in rungs),
+        ("renderings", f"{plan.renderings.rows:,}"),
+        *((f"CNN(ft) {rung.name}", tuning_words(rung)) for rung in plan.rungs),
+        *((f"CNN(study) {rung.name}", f"{words(rung.scratch)}, from fresh weights") for rung in plan.rungs),
+        ("RF", f"{plan.protocol.forest.trees} trees that vote by box features"),
+        ("depth", f"read at the pixels predicted by CNN(ft) {best}"),
+        ("seeds", f"{len(plan.protocol.seeds)}, the first one's errors unless said otherwise"),
         ("code", git_commit()),
     ]  # fmt: skip
+
+
+def tuning_words(rung: Rung) -> str:
+    """How a network is fine-tuned, in few words."""
+    if not rung.by_fold:
+        return words(rung.schedule)
+    names = ", ".join(f"{number}: {schedule.name}" for number, schedule in enumerate(rung.by_fold))
+    return f"by fold, chosen on inner folds: {names}"
 
 
 def words(schedule: Schedule) -> str:
@@ -128,15 +261,18 @@ def words(schedule: Schedule) -> str:
     )
 
 
-def settings(recipe: Recipe, cases: Cases, renderings: Manifest, rungs: Sequence[Rung]) -> dict[str, object]:
-    """JSON types that repeat the evaluation."""
+def settings(plan: Plan) -> dict[str, object]:
+    """JSON types that repeat the evaluation; more seeds and numbers of subjects may join it later."""
+    protocol = plan.protocol
     return {
-        "recipe": as_dict(recipe),
-        "networks": [{**as_dict(rung), "digest": check_network(rung.uri, cases).digest} for rung in rungs],
-        "study_digest": cases.digest,
-        "renderings_digest": renderings.digest,
+        "recipe": as_dict(plan.recipe),
+        "networks": [{**as_dict(rung), "digest": check_network(rung.uri, plan.cases).digest} for rung in plan.rungs],
+        "study_digest": plan.cases.digest,
+        "renderings_digest": plan.renderings.digest,
+        "folds": protocol.folds[0],
+        "fixed_folds": protocol.fixed,
+        "forest": as_dict(protocol.forest),
         "git_commit": git_commit(),
-        "versions": versions(),
     }
 
 
@@ -144,7 +280,8 @@ def print_ladder(ladder: Ladder) -> None:
     """Print the ladder in patch px, and in mm where known, and the ratios beside the paper's."""
     for unit in known_units(ladder.cases):
         if unit != "source_px":
-            print(ladder_text(ladder.cases, ladder.methods, unit))
+            print(ladder_text(ladder.cases, ladder.ordered, unit))
+    print(headline(ladder.cases, ladder.comparisons))
     print("ratios of mean errors in source px (the paper's are from its own private data)")
     for name, network, ours, paper in ratios(ladder.cases, ladder.methods):
         print(f"  {name} {network}: {ours:.2f} (paper {paper:.2f})", flush=True)

@@ -39,7 +39,7 @@ from training.checkpoint import LoadedModel, load_model
 from training.figures import overlay_figure
 from training.predict import CasePrediction, predict_case
 from training.provenance import git_commit, versions
-from training.tracking import local_model
+from training.registry import local_model
 
 HOLDS_FOR = "scans exchangeable with the study the model was fine-tuned on: same kind of patient, scanner, annotation"
 

@@ -16,7 +16,7 @@ from synth.shifts import Shifts
 from training.models import ModelRecipe
 from training.recipe import TrainRecipe, paper_training
 from training.views import body_views, hand_views
-from tuning.schedule import Schedule, SweepRecipe, paper_schedule
+from tuning.schedule import Schedule, Search, SweepRecipe, around, paper_schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,33 @@ def _schedules() -> tuple[Schedule, ...]:
     )
 
 
+def _around_paper() -> tuple[Schedule, ...]:
+    """The published schedule, and with one thing changed at a time: 17 schedules."""
+    return around(
+        paper_schedule(),
+        {
+            "epochs": (350, 1400),
+            "rate": (0.003, 0.03),
+            "milestones": ((), (350,)),
+            "factor": (0.3, 0.03),
+            "momentum": (0.8, 0.95),
+            "weight_decay": (1e-4, 1e-3),
+            "freeze": ("encoder", "features"),
+            "optimiser": ("adamw",),
+            "augment": (0.5,),
+        },
+    )
+
+
 # CNN(study) starts from fresh weights: it gets five times the passes and smaller batches than fine-tuning.
 _SCRATCH = Schedule(name="scratch", epochs=200, batch=10, rate=3e-3, augment=0.5)
 
 
 _NETWORK = ModelRecipe(network="heatmap", inputs=("silhouette", "observed"))
+
+
+def _leave_one_out() -> SweepRecipe:
+    return SweepRecipe(schedules=_schedules(), folds="leave_one_out", scratch=_SCRATCH)
 
 
 def hand() -> Recipe:
@@ -108,11 +130,11 @@ def paper_body_pose() -> BodyPose:
 
 
 def body_paper() -> Recipe:
-    """The published settings for bodies: as for hands, 20 folds for leave-one-out over 20 subjects.
+    """The published settings for bodies: as for hands, but leave one subject out.
 
     Shapes are plain draws of the body model's parameters: people vary in age, gender, size and weight.
     """
-    sweep = SweepRecipe(schedules=(paper_schedule(),), folds=20)
+    sweep = SweepRecipe(schedules=(paper_schedule(),), folds="leave_one_out")
     paper = BodyRange(shape=BodyShape(), pose=paper_body_pose())
     render = replace(body().render, body=paper)
     return replace(body(), render=render, model=ModelRecipe(network="paper"), train=paper_training(), sweep=sweep)
@@ -143,6 +165,38 @@ def body_smoke() -> Recipe:
     return replace(body(), train=replace(body().train, epochs=6))
 
 
+def hand_grid() -> Recipe:
+    """As `hand_paper`, with a grid around the published schedule, one thing changed at a time."""
+    paper = hand_paper()
+    return replace(paper, sweep=replace(paper.sweep, schedules=_around_paper()))
+
+
+def body_grid() -> Recipe:
+    """As `body_paper`, with a grid around the published schedule, one thing changed at a time."""
+    paper = body_paper()
+    return replace(paper, sweep=replace(paper.sweep, schedules=_around_paper()))
+
+
+def hand_search() -> Recipe:
+    """As `hand`, with 20 more schedules proposed by Optuna."""
+    return replace(hand(), sweep=replace(hand().sweep, search=Search()))
+
+
+def body_search() -> Recipe:
+    """As `body`, with 20 more schedules proposed by Optuna."""
+    return replace(body(), sweep=replace(body().sweep, search=Search()))
+
+
+def hand_nested() -> Recipe:
+    """As `hand`, by nested cross-validation: for each fold the schedule is chosen on 3 inner folds."""
+    return replace(hand(), sweep=replace(hand().sweep, inner_folds=3))
+
+
+def body_nested() -> Recipe:
+    """As `body`, by nested cross-validation: for each fold the schedule is chosen on 3 inner folds."""
+    return replace(body(), sweep=replace(body().sweep, inner_folds=3))
+
+
 def hand_virtual_study() -> Recipe:
     """The paper's hand study with virtual patients: 263 MR volumes of 132 people, 3 folds."""
     shifts = Shifts(unequal_limbs=0.1, swollen_joints=0.15, ulnar_deviation=0.1, short_finger=0.05)
@@ -168,14 +222,15 @@ def body_virtual_study() -> Recipe:
     """The paper's body study with virtual patients: CT volumes of 14 women and 6 men, leave one out."""
     shifts = Shifts(flattening=0.5, obesity=0.1, knee_rest=0.2, belly_hands=0.1, scoliosis=0.1, unequal_limbs=0.15)
     phantom = replace(body_phantoms(), spacing_mm=(2.5, 2.5, 4.0), coarser=(1.6, 2.0), shifts=shifts)
-    return replace(body(), phantom=phantom, sweep=SweepRecipe(schedules=_schedules(), folds=20, scratch=_SCRATCH))
+    return replace(body(), phantom=phantom, sweep=_leave_one_out())
 
 
 def body_virtual_dev() -> Recipe:
     """Bodies to tune on, seed 1: as the study, and volumes that end early; --set turns each shift on or off."""
     study = body_virtual_study()
     shifts = replace(study.phantom.shifts, field_of_view=0.2)
-    return replace(study, phantom=replace(study.phantom, count=100, shifts=shifts))
+    sweep = replace(study.sweep, folds=20)
+    return replace(study, phantom=replace(study.phantom, count=100, shifts=shifts), sweep=sweep)
 
 
 def body_virtual_test() -> Recipe:
@@ -186,7 +241,8 @@ def body_virtual_test() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (
-        hand_paper, body_paper, hand, body, body_fine, body_child, hand_smoke, body_smoke, hand_virtual_study,
-        body_virtual_study, hand_virtual_dev, body_virtual_dev, hand_virtual_test, body_virtual_test,
+        hand_paper, body_paper, hand, body, body_fine, body_child, hand_smoke, body_smoke, hand_grid, body_grid,
+        hand_search, body_search, hand_nested, body_nested, hand_virtual_study, body_virtual_study,
+        hand_virtual_dev, body_virtual_dev, hand_virtual_test, body_virtual_test,
     )
 }  # fmt: skip

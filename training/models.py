@@ -119,6 +119,10 @@ class LandmarkNet(nn.Module, ABC):
     def head_parameters(self) -> list[nn.Parameter]:
         """The parameters of the last layers: those that learn when the features are kept as pre-trained."""
 
+    @abstractmethod
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        """The parameters of all that follows the encoder: those that learn when the encoder is kept as pre-trained."""
+
 
 def build_model(recipe: ModelRecipe, anatomy: Anatomy) -> LandmarkNet:
     """A freshly initialised network; its weights follow torch's global generator (seed it before)."""
@@ -166,6 +170,9 @@ class PaperNet(LandmarkNet):
 
     def head_parameters(self) -> list[nn.Parameter]:
         return list(self.regressor.parameters())
+
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        return self.head_parameters()
 
 
 class HeatmapNet(LandmarkNet):
@@ -216,6 +223,10 @@ class HeatmapNet(LandmarkNet):
     def head_parameters(self) -> list[nn.Parameter]:
         depth = [] if self.depth_head is None else self.depth_head.parameters()
         return [*self.up[-1].parameters(), *self.head.parameters(), *depth]
+
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        depth = [] if self.depth_head is None else self.depth_head.parameters()
+        return [*self.lateral.parameters(), *self.up.parameters(), *self.head.parameters(), *depth]
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

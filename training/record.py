@@ -59,8 +59,10 @@ class Record:
     def flush(self) -> None:
         """None; the points that wait are sent."""
         names = {"loss": CURVE, "rate": "step_rate", "images_per_s": "step_images_per_s"}
-        self.run.log_curves(
-            {name: [(point.step, getattr(point, what)) for point in self._waiting] for what, name in names.items()}
+        self.run.log(
+            curves={
+                name: [(point.step, getattr(point, what)) for point in self._waiting] for what, name in names.items()
+            }
         )
         self._waiting, self._flushed = [], time.monotonic()
 
@@ -83,7 +85,7 @@ class Record:
         self.run.log_figure(figure, "examples.png")
         self.run.log_files(model_files(job.model_uri), "model")
         version = register(self.run, job.model_uri, f"synthmark-{loaded.card.anatomy.name}")
-        self.run.log_tags({"model": version})
+        self.run.log(tags={"model": version})
         print(f"registered as {version}", file=sys.stderr)
 
 
@@ -108,11 +110,13 @@ def open_record(job: PretrainJob, manifest: Manifest, experiment: str, workers: 
             found = _resumed(run, state) if status != "FINISHED" else None
             if found is not None:
                 return found
+    for lost, status in tracking.find_runs(place, tags):
+        if status == "RUNNING":  # killed before it had a state to go on from
+            tracking.end_lost_run(lost)
     run = tracking.start_run(place, f"{job.anatomy} {job.model.network}", tags=tags)
-    run.log_params(
-        {**job.recipe, "seed": job.seed, "workers": workers, "mode": job.mode, "data_digest": manifest.digest}
-    )
-    run.log_tags({"git_commit": git_commit(), **{f"version.{name}": text for name, text in versions().items()}})
+    params = {**job.recipe, "seed": job.seed, "workers": workers, "mode": job.mode, "data_digest": manifest.digest}
+    made_with = {"git_commit": git_commit(), **{f"version.{name}": text for name, text in versions().items()}}
+    run.log(params=params, tags=made_with)
     return Record(run=run, epochs=0, steps=-1)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import LoadedModel, ModelCard, load_model, model_files
-from training.tracking import Run, quiet_mlflow
+from training.tracking import Run, absolute, default_uri, quiet_mlflow
 
 EXAMPLES = 2  # patches of the input example: an export fixes a batch of one
 
@@ -69,3 +69,27 @@ def _example(card: ModelCard) -> Tensor:
     example = torch.zeros(EXAMPLES, len(card.model.inputs), height, width)
     example[..., height // 4 : -height // 4, width // 4 : -width // 4] = 1
     return example
+
+
+def local_model(uri: str) -> str:
+    """The folder of our own model files for a model URI: as given, or fetched from MLflow for models:/ and runs:/.
+
+    Of what MLflow keeps, only the safetensors and JSON are used; its own export beside them is never opened.
+    Raises: ValueError where MLflow has no such model, or it holds none of ours.
+    """
+    if not uri.startswith(("models:/", "runs:/")):
+        return uri
+    quiet_mlflow()
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(absolute(default_uri()))
+    mlflow.set_registry_uri(absolute(default_uri()))  # else that of whoever was asked first in this process
+    try:
+        fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    except (MlflowException, OSError) as error:
+        raise ValueError(f"model {uri} cannot be fetched from {default_uri()}: {error}") from error
+    for folder in (fetched, fetched / "extra_files"):
+        if (folder / "model.json").is_file():
+            return str(folder)
+    raise ValueError(f"model {uri} holds no synthmark model (model.json beside model.safetensors)")

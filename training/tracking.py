@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-CHUNK = 1000  # entries of one log_batch, MLflow's limit
-PARAMS_CHUNK = 100
+METRICS, PARAMS, TAGS = 800, 100, 100  # of one log_batch; MLflow's limits: 1,000 together, 100 of the last two each
 LONGEST_PARAM = 6000  # characters; MLflow's limit
 
 
@@ -38,52 +37,51 @@ class Run:
     experiment: Experiment
     run_id: str
 
-    def log_params(self, values: Mapping[str, Any]) -> None:
-        """Record nested values as flat parameters, a.b.c = value."""
-        from mlflow.entities import Param
+    def log(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        curves: Mapping[str, Iterable[tuple[int, float]]] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of these in as few requests as MLflow allows: a request costs more than what is in it.
 
-        params = [Param(key, text[:LONGEST_PARAM]) for key, text in flatten(values).items()]
-        client = _client(self.experiment.uri)
-        for start in range(0, len(params), PARAMS_CHUNK):
-            client.log_batch(self.run_id, params=params[start : start + PARAMS_CHUNK])
-
-    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Record numbers at a step; those that are not finite are left out."""
-        self.log_curves({name: [(step, value)] for name, value in values.items()})
-
-    def log_curves(self, curves: Mapping[str, Iterable[tuple[int, float]]]) -> None:
-        """Record whole curves, name -> (step, value) pairs, in few requests."""
-        from mlflow.entities import Metric
+        params: nested values, kept as flat parameters a.b.c = value
+        curves: name -> (step, value) pairs; values that are not finite are left out
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
         metrics = [
             Metric(name, float(value), now, step)
-            for name, curve in curves.items()
+            for name, curve in (curves or {}).items()
             for step, value in curve
             if math.isfinite(value)
         ]
+        texts = [Param(key, text[:LONGEST_PARAM]) for key, text in flatten(params or {}).items()]
+        labels = [RunTag(key, value) for key, value in (tags or {}).items()]
         client = _client(self.experiment.uri)
-        for start in range(0, len(metrics), CHUNK):
-            client.log_batch(self.run_id, metrics=metrics[start : start + CHUNK])
+        while metrics or texts or labels:
+            client.log_batch(self.run_id, metrics[:METRICS], texts[:PARAMS], labels[:TAGS])
+            del metrics[:METRICS], texts[:PARAMS], labels[:TAGS]
+
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record numbers at a step; those that are not finite are left out."""
+        self.log(curves=at_step(values, step))
+
+    def values(self) -> tuple[dict[str, str], dict[str, float]]:
+        """The parameters and the newest metrics that were recorded."""
+        data = _client(self.experiment.uri).get_run(self.run_id).data
+        return dict(data.params), dict(data.metrics)
 
     def last_step(self, name: str) -> int:
         """The highest step at which a number was recorded; -1 where none was."""
         history = _client(self.experiment.uri).get_metric_history(self.run_id, name)
         return max((metric.step for metric in history), default=-1)
 
-    def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Record tags."""
-        client = _client(self.experiment.uri)
-        for key, value in tags.items():
-            client.set_tag(self.run_id, key, value)
-
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Record a matplotlib figure as the artifact `name` (a file name)."""
         _client(self.experiment.uri).log_figure(self.run_id, figure, name)
-
-    def log_text(self, text: str, name: str) -> None:
-        """Record a text as the artifact `name`."""
-        _client(self.experiment.uri).log_text(self.run_id, text, name)
 
     def log_files(self, files: Mapping[str, bytes], folder: str) -> None:
         """Record files, name -> content, as artifacts under `folder`."""
@@ -113,7 +111,7 @@ def open_experiment(name: str, uri: str | None = None) -> Experiment:
     """
     from mlflow.exceptions import MlflowException
 
-    uri = _absolute(uri or default_uri())
+    uri = absolute(uri or default_uri())
     store = _local_folder(uri)
     if store is None:
         return _open(name, uri, None)
@@ -132,20 +130,30 @@ def _open(name: str, uri: str, artifact_location: str | None) -> Experiment:
         if found.lifecycle_stage != "active":
             raise ValueError(f"MLflow experiment {name!r} is deleted in {uri}; restore it or choose another name")
         return Experiment(uri=uri, experiment_id=found.experiment_id, name=name)
-    made = client.create_experiment(name, artifact_location=artifact_location)
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages ask whether it is of prompts
+    made = client.create_experiment(name, artifact_location=artifact_location, tags=kind)
     return Experiment(uri=uri, experiment_id=made, name=name)
 
 
 def start_run(
-    experiment: Experiment, name: str, *, parent: str | None = None, tags: Mapping[str, str] | None = None
+    experiment: Experiment,
+    name: str,
+    *,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    seconds_ago: float = 0.0,
 ) -> Run:
-    """A new run; `parent` is the run id it hangs under. End it with finish_run."""
+    """A new run; `parent` is the run id it hangs under. End it with finish_run.
+
+    seconds_ago: when the work began, where it is recorded afterwards: MLflow shows how long a run took
+    """
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     given = dict(tags or {})
     if parent is not None:
         given[MLFLOW_PARENT_RUN_ID] = parent
-    made = _client(experiment.uri).create_run(experiment.experiment_id, tags=given, run_name=name)
+    began = int((time.time() - seconds_ago) * 1000)
+    made = _client(experiment.uri).create_run(experiment.experiment_id, began, given, name)
     return Run(experiment=experiment, run_id=made.info.run_id)
 
 
@@ -199,6 +207,14 @@ def delete_run(run: Run) -> None:
     _client(run.experiment.uri).delete_run(run.run_id)
 
 
+def end_lost_run(run: Run) -> None:
+    """None; what of the run and those under it still runs is killed: whoever recorded it is gone for good."""
+    for child, status in children_of(run):
+        if status == "RUNNING":
+            end_lost_run(child)
+    finish_run(run, "KILLED")
+
+
 @contextmanager
 def recorded(run: Run) -> Iterator[Run]:
     """A context that ends the run: finished, failed on an exception, killed on an interrupt."""
@@ -213,6 +229,11 @@ def recorded(run: Run) -> Iterator[Run]:
     finish_run(run)
 
 
+def at_step(values: Mapping[str, float], step: int = 0) -> dict[str, list[tuple[int, float]]]:
+    """Single numbers as curves of one point."""
+    return {name: [(step, value)] for name, value in values.items()}
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested mappings and sequences of mappings as flat names, a.b.0.c -> text."""
     flat: dict[str, str] = {}
@@ -225,12 +246,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[name] = str(value)
     return flat
-
-
-def ui_command(uri: str | None = None) -> str:
-    """The command that opens MLflow's pages on the runs."""
-    uri = uri or default_uri()
-    return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
 def quiet_mlflow() -> None:
@@ -248,7 +263,7 @@ def _client(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
     """The URI with a relative SQLite path made absolute: workers have other working directories."""
     prefix = "sqlite:///"
     return f"{prefix}{Path(uri.removeprefix(prefix)).absolute()}" if uri.startswith(prefix) else uri
@@ -265,27 +280,3 @@ def _local_folder(uri: str) -> Path | None:
 
 def _file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
-
-
-def local_model(uri: str) -> str:
-    """The folder of our own model files for a model URI: as given, or fetched from MLflow for models:/ and runs:/.
-
-    Of what MLflow keeps, only the safetensors and JSON are used; its own export beside them is never opened.
-    Raises: ValueError where MLflow has no such model, or it holds none of ours.
-    """
-    if not uri.startswith(("models:/", "runs:/")):
-        return uri
-    quiet_mlflow()
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    mlflow.set_tracking_uri(_absolute(default_uri()))
-    mlflow.set_registry_uri(_absolute(default_uri()))  # else that of whoever was asked first in this process
-    try:
-        fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
-    except (MlflowException, OSError) as error:
-        raise ValueError(f"model {uri} cannot be fetched from {default_uri()}: {error}") from error
-    for folder in (fetched, fetched / "extra_files"):
-        if (folder / "model.json").is_file():
-            return str(folder)
-    raise ValueError(f"model {uri} holds no synthmark model (model.json beside model.safetensors)")

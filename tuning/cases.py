@@ -1,6 +1,6 @@
 """The cases of a study as cross-validation needs them: who they are, what is annotated, how far off a guess is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ class Cases:
 
     digest: of the study's data, as in its manifest; crop: how its patches were cut, None where it does not say
     virtual: whether the cases are computed, not scanned
+    attributes: what study.py --subjects was told of each subject, column -> value; {} where nothing
     """
 
     anatomy: Anatomy
@@ -29,6 +30,7 @@ class Cases:
     digest: str
     crop: Crop | None = None
     virtual: bool = False
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -116,7 +118,18 @@ def read_cases(uri: str, anatomy: Anatomy, *, depth: bool) -> Cases:
         digest=manifest.digest,
         crop=None if crop is None else Crop(**crop),
         virtual=bool(manifest.recipe.get("virtual", False)),
+        attributes=_by_subject(samples, manifest.recipe.get("attributes", {})),
     )
+
+
+def _by_subject(samples: Samples, by_case: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Subject -> attributes, those of its first case that has any."""
+    found: dict[str, dict[str, str]] = {}
+    assert samples.case is not None and samples.subject is not None
+    for case, subject in zip(samples.case, samples.subject, strict=True):
+        if subject and by_case.get(case):
+            found.setdefault(subject, by_case[case])
+    return found
 
 
 def check_network(uri: str, cases: Cases) -> ModelCard:

@@ -1,72 +1,39 @@
 """What a ladder shows, in sentences computed from its numbers: also where a method does not help."""
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
+from tuning.cases import Cases
+from tuning.compare import LEAST_SUBJECTS, Interval
+from tuning.contrasts import Comparisons, Contrast, Family
+from tuning.table import PUBLISHED, UNIT_NAMES, Method, describe, main_unit, pooled_errors
 
-from training.metrics import Floats, summarise
-from tuning.cases import Cases, Errors
-from tuning.table import Method
-
-LEAST_SUBJECTS = 6  # with fewer, even an unbroken row of wins has p > 0.05 two-sided
-EXACT_SUBJECTS = 14  # up to here every pattern of signs is counted
+ALPHA = 0.05
+TOLD_APART = {"CNN(syn)": "Fine-tuning", "CNN(study)": "Pre-training on renderings"}  # what CNN(ft) has beyond them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Method a against method b, by subject. difference: mean over subjects of a - b, negative where a is better.
-
-    better: subjects for whom a is better; p: two-sided, None where there are too few subjects to test
-    """
-
-    difference: float
-    better: int
-    num_subjects: int
-    p: float | None
-
-
-def compare(a: Errors, b: Errors, subjects: Sequence[str]) -> Comparison:
-    """The comparison of errors (N, K) of two methods on the same cases."""
-    names = np.asarray(subjects, dtype=object)
-    gap = a - b
-    differences = []
-    for name in sorted(set(subjects)):
-        values = gap[names == name]
-        if np.isfinite(values).any():
-            differences.append(float(values[np.isfinite(values)].mean()))
-    mean = np.array(differences)
-    p = sign_flip_p(mean) if mean.size >= LEAST_SUBJECTS else None
-    return Comparison(difference=float(mean.mean()), better=int((mean < 0).sum()), num_subjects=mean.size, p=p)
+def headline(cases: Cases, comparisons: Comparisons) -> str:
+    """The primary comparison in one sentence: the effect and its interval, then the test."""
+    contrast = comparisons.primary
+    if contrast is None:
+        return "CNN(ft) and CNN(study) were not both measured, so there is no primary comparison."
+    paper = PUBLISHED[cases.anatomy.base]
+    result = contrast.result
+    ratio = f", ratio {result.ratio:.2f}{_between(result.ratio_interval, '.2f')}"
+    beside = f"The paper's ratio, on its own data, was {paper['CNN(ft)'] / paper['CNN(study)']:.2f}."
+    return f"{_sentence(contrast, UNIT_NAMES[main_unit(cases)], ratio)} {beside}"
 
 
-def sign_flip_p(differences: Floats) -> float:
-    """Two-sided p of a zero mean: the share of sign patterns whose mean is at least as far from 0 as the one seen.
-
-    Every pattern up to 14 differences, 10,000 seeded ones above (then the pattern seen counts as one of them).
-    """
-    values = np.asarray(differences, np.float64)
-    if values.size <= EXACT_SUBJECTS:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=values.size)))
-    else:
-        signs = np.random.default_rng([0, values.size]).choice([1.0, -1.0], (10_000, values.size))
-        signs[0] = 1.0
-    return float((np.abs(signs @ values) >= abs(values.sum()) - 1e-12).mean())
-
-
-def findings(cases: Cases, methods: Sequence[Method], num_schedules: int) -> list[str]:
+def findings(cases: Cases, methods: Sequence[Method], comparisons: Comparisons, num_schedules: int) -> list[str]:
     """Sentences about the ladder. num_schedules: how many the fine-tuning schedule was chosen from on this study."""
-    means = {method.label: summarise(cases.errors_px(method.points)).overall_mean for method in methods}
+    unit = main_unit(cases)
+    means = {method.label: describe(pooled_errors(cases, method, unit))["mean"] for method in methods}
     best = min(means, key=lambda label: means[label])
-    sentences = [f"Smallest mean error: {best} with {means[best]:.2f} patch px over {len(cases)} cases."]
-    found = {(method.name, method.network): method for method in methods}
-    for network in dict.fromkeys(method.network for method in methods if method.network):
-        tuned = found[("CNN(ft)", network)]
-        for rival in ("CNN(syn)", "CNN(study)"):
-            sentences.append(_sentence(cases, tuned, found[(rival, network)]))
-        nearest = min(("NN(syn)", "NN(study)"), key=lambda name: means[name])
-        sentences.append(_sentence(cases, tuned, found[(nearest, "")]))
+    sentences = [f"Smallest mean error: {best} with {means[best]:.2f} {UNIT_NAMES[unit]} over {len(cases)} cases."]
+    for family in comparisons.families:
+        if family.contrasts[0].landmark:
+            sentences.append(_by_landmark(family))
+        else:
+            sentences += [_sentence(c, UNIT_NAMES[unit]) for c in family.contrasts if c.b.name in ("CNN(syn)", "RF")]
     sentences.append(_subjects(cases))
     if num_schedules > 1:
         sentences.append(
@@ -76,32 +43,67 @@ def findings(cases: Cases, methods: Sequence[Method], num_schedules: int) -> lis
     return sentences
 
 
+def p_text(p: float | None) -> str:
+    """`0.012`, `< 0.001`, or a dash where nothing was tested."""
+    return "–" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def signed(value: float) -> str:
+    """`+1.23` or `−1.23`, with a true minus sign."""
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")  # + 0.0: no minus before a zero
+
+
+def _between(interval: Interval | None, form: str) -> str:
+    if interval is None:
+        return ""
+    low, high = (f"{value:{form}}".replace("-", "−") for value in interval)
+    return f" (95 % interval {low} to {high})"
+
+
+def _sentence(contrast: Contrast, unit: str, more: str = "") -> str:
+    result, a, b = contrast.result, contrast.a, contrast.b
+    network = f" ({a.network})" if a.network else ""
+    p = "" if contrast.p is None else f", p {p_text(contrast.p)}" if contrast.p < 0.001 else f", p = {contrast.p:.3f}"
+    return (
+        f"{_verdict(contrast)} here{network}: {a.label} {result.a:.2f}, {b.label} {result.b:.2f} {unit}, "
+        f"difference {signed(result.difference)}{_between(result.interval, '+.2f')}{more}; "
+        f"better for {result.better} of {result.num_subjects} subjects{p}."
+    )
+
+
+def _verdict(contrast: Contrast) -> str:
+    part = TOLD_APART.get(contrast.b.name)
+    if contrast.p is not None and contrast.p > ALPHA:
+        what = part or f"{contrast.a.name} instead of {contrast.b.name}"
+        return f"{what} makes no difference that could be told from chance"
+    helps = contrast.result.difference < 0
+    if part is None:
+        return f"{contrast.a.name} errs {'less' if helps else 'no less'} than {contrast.b.name}"
+    return f"{part} {'helps' if helps else 'does not help'}"
+
+
+def _by_landmark(family: Family) -> str:
+    a, b = family.contrasts[0].a.label, family.contrasts[0].b.label
+    worse = [c.landmark.replace("_", " ") for c in family.contrasts if not c.result.difference < 0]
+    told = sum(c.p is not None and c.p <= ALPHA for c in family.contrasts)
+    where = f"at every one of {len(family.contrasts)} landmarks"
+    if worse:
+        where = (
+            f"at {len(family.contrasts) - len(worse)} of {len(family.contrasts)} landmarks, not at {', '.join(worse)}"
+        )
+    tested = "" if family.contrasts[0].p is None else f"; {told} of the differences can be told from chance"
+    return f"{a} has the smaller error than {b} {where}{tested}."
+
+
 def _subjects(cases: Cases) -> str:
     number = cases.num_subjects
-    if number <= 2:
-        return (
-            f"All of this comes from {number} subject{'s' * (number != 1)}: it is described, not tested, and says "
-            "little about other people."
-        )
     if number < LEAST_SUBJECTS:
-        return f"{number} subjects are too few to test a difference; at least {LEAST_SUBJECTS} are needed."
-    return "p: two-sided sign-flip test on the mean difference of each subject, uncorrected for several comparisons."
-
-
-def _sentence(cases: Cases, tuned: Method, rival: Method) -> str:
-    result = compare(cases.errors_px(tuned.points), cases.errors_px(rival.points), cases.subjects)
-    ours = summarise(cases.errors_px(tuned.points)).overall_mean
-    theirs = summarise(cases.errors_px(rival.points)).overall_mean
-    change = abs(theirs - ours) / theirs if theirs > 0 else 0.0
-    verdict = "helps" if result.difference < 0 else "does not help"
-    if result.p is not None and result.p > 0.05:
-        verdict = "makes no difference that could be told from chance"
-    what = "Fine-tuning" if rival.name == "CNN(syn)" else f"{tuned.name} over {rival.name}"
-    if rival.name == "CNN(study)":
-        what = "Pre-training on renderings"
-    tested = "" if result.p is None else f", p = {result.p:.3f}" if result.p >= 0.001 else ", p < 0.001"
+        return (
+            f"All of this comes from {number} subject{'s' * (number != 1)}: it is described, not tested (at least "
+            f"{LEAST_SUBJECTS} are needed), and says little about other people."
+        )
     return (
-        f"{what} {verdict} here ({tuned.network}): {tuned.label} {ours:.2f} px, {rival.label} {theirs:.2f} px, "
-        f"{change:.0%} {'less' if ours < theirs else 'more'}; better for {result.better} of {result.num_subjects} "
-        f"subjects{tested}."
+        "Negative differences: the first method is better. Intervals: studentised bootstrap over subjects, each for "
+        "itself. p: two-sided sign-flip test of each subject's mean difference; all but the primary comparison are "
+        "corrected within their family (Holm)."
     )

@@ -1,136 +1,123 @@
-"""The ladder of methods on one fold set: nearest patches, and every network in three states, a process per core."""
+"""The ladder of methods on one fold set: mean shape, nearest patches, forests, and every network in its states.
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+What needs no training is computed here; the rest is put together from the parts of finished jobs.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from synth.domain.anatomy import anatomy_named
 from synth.domain.schema import Samples
-from training.checkpoint import load_model
-from training.data import Patches
-from training.loop import predict
-from training.metrics import Floats
-from tuning.baselines import nearest_mean
-from tuning.cases import Cases, read_cases
+from training.checkpoint import read_card
+from training.metrics import summarise
+from tuning.baselines import mean_shape, nearest_mean
+from tuning.cases import Cases
+from tuning.corrections import affine, offset, out_of_fold
 from tuning.folds import Fold
-from tuning.schedule import Schedule
+from tuning.jobs import VOLUME_PLANES, Job, Kind, OnDone, Protocol, Rung
+from tuning.parts import Part, read_part
 from tuning.table import Method
-from tuning.trial import Trial, run_fold
-
-OnDone = Callable[[int], object]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rung:
-    """One network to be measured in its three states. name: unique, as tables show it; uri: its pretrained weights.
-
-    schedule: of fine-tuning; scratch: of training from fresh weights
-    """
-
-    name: str
-    uri: str
-    schedule: Schedule
-    scratch: Schedule
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """On what every rung is measured, as plain data: the study and its folds."""
-
-    anatomy: str
-    study: str
-    num_folds: int
-    seed: int
-
-    def trial(self, rung: Rung, *, scratch: bool) -> Trial:
-        """The trial of CNN(ft), or with `scratch` of CNN(study)."""
-        return Trial(
-            anatomy=self.anatomy,
-            study=self.study,
-            pretrained=rung.uri,
-            schedule=rung.scratch if scratch else rung.schedule,
-            num_folds=self.num_folds,
-            seed=self.seed,
-            start="scratch" if scratch else "pretrained",
-        )
+def ladder_jobs(protocol: Protocol, rungs: Sequence[Rung]) -> list[Job]:
+    """Every job of the ladder, those that take longest first: they should not be the last to end."""
+    folds = [(repeat, fold) for repeat in range(len(protocol.seeds)) for fold in range(protocol.num_folds)]
+    kinds: list[tuple[Kind, Sequence[Rung | None]]] = [
+        ("CNN(study)", rungs), ("CNN(ft)", rungs), ("RF", [None, *_reading_volumes(rungs)]),
+    ]  # fmt: skip
+    trained = [
+        Job(kind=kind, rung=rung, repeat=repeat, fold=fold)
+        for kind, whose in kinds for rung in whose for repeat, fold in folds
+    ]  # fmt: skip
+    return [*trained, *(Job(kind="CNN(syn)", rung=rung) for rung in rungs)]
 
 
-def nearest_methods(
+def _reading_volumes(rungs: Sequence[Rung]) -> list[Rung]:
+    """The rungs whose networks read depth or thickness: a forest of the silhouette alone is no match for them."""
+    return [rung for rung in rungs if not VOLUME_PLANES.isdisjoint(read_card(rung.uri).model.inputs)]
+
+
+def plain_methods(
     synthetic: Samples, cases: Cases, folds: Sequence[Fold], on_rows: OnDone | None = None
 ) -> list[Method]:
-    """NN(syn) and NN(study): the latter searches a fold's training cases alone."""
+    """Mean shape, NN(syn) and NN(study): first and last know a fold's training cases alone."""
     packed = cases.samples.packed
     rendered = nearest_mean(synthetic.packed, synthetic.landmarks[:, :, :2], packed, on_rows=on_rows)
-    own = np.full(cases.points.shape, np.nan)
+    mean, own = np.full(cases.points.shape, np.nan), np.full(cases.points.shape, np.nan)
     for fold in folds:
+        mean[fold.test] = mean_shape(cases.points[fold.train])
         own[fold.test] = nearest_mean(packed[fold.train], cases.points[fold.train], packed[fold.test])
     return [
+        Method(name="mean shape", network="", points=mean),
         Method(name="NN(syn)", network="", points=np.asarray(rendered, np.float64)),
         Method(name="NN(study)", network="", points=own),
     ]
 
 
-def network_methods(
-    protocol: Protocol, rungs: Sequence[Rung], cases: Cases, workers: int, on_done: OnDone
-) -> list[Method]:
-    """CNN(syn), CNN(study) and CNN(ft) of every rung, on `workers` processes of one thread each.
-
-    on_done is told 1 for each of the num_jobs(…) jobs done. The result does not depend on `workers`.
-    Raises: ValueError where a network cannot be trained, or a process is lost.
-    """
-    methods = {}
-    for rung in rungs:
-        for name in ("CNN(syn)", "CNN(study)", "CNN(ft)"):
-            points, sigma = np.full(cases.points.shape, np.nan), np.full(cases.points.shape[:2], np.nan)
-            methods[rung.name, name] = Method(name=name, network=rung.name, points=points, sigma=sigma)
-    # spawn: a forked child of a process that has used torch's threads can hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs: dict[Future[_Part], tuple[str, str]] = {}
-        for rung in rungs:
-            jobs[pool.submit(_as_pretrained, protocol, rung)] = (rung.name, "CNN(syn)")
-            for number in range(protocol.num_folds):
-                jobs[pool.submit(_fold, protocol, rung, number, True)] = (rung.name, "CNN(study)")
-                jobs[pool.submit(_fold, protocol, rung, number, False)] = (rung.name, "CNN(ft)")
-        try:
-            for job in as_completed(jobs):
-                rows, found, spread = job.result()
-                method = methods[jobs[job]]
-                assert method.sigma is not None
-                method.points[rows], method.sigma[rows] = found, spread
-                on_done(1)
-        except BrokenProcessPool as error:
-            raise ValueError(
-                "a training process was killed (out of memory?); try again with fewer --workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return list(methods.values())
+def trained_methods(jobs: Sequence[Job], parts: str, cases: Cases, folds: Sequence[Fold]) -> list[Method]:
+    """The methods whose finished jobs lie under the URI `parts`: RF, then each network's, from CNN(syn) to CNN(ft)."""
+    methods = []
+    for rung in dict.fromkeys(job.rung for job in jobs):
+        kinds: tuple[Kind, ...] = ("RF", "CNN(syn)", "CNN(study)", "CNN(ft)")
+        for kind in kinds:
+            own = [job for job in jobs if (job.rung, job.kind) == (rung, kind)]
+            if own:
+                method = _method(kind, "" if rung is None else rung.name, own, parts, cases)
+                methods += [method, *(_corrected(method, cases, folds) if kind == "CNN(syn)" else [])]
+    return sorted(methods, key=lambda method: method.name != "RF")
 
 
-def num_jobs(protocol: Protocol, rungs: Sequence[Rung]) -> int:
-    """How many jobs network_methods does: per rung one prediction, and two trainings a fold."""
-    return len(rungs) * (1 + 2 * protocol.num_folds)
+def _method(kind: Kind, network: str, jobs: Sequence[Job], parts: str, cases: Cases) -> Method:
+    by_repeat = [
+        predictions([job for job in jobs if job.repeat == repeat], parts, cases)
+        for repeat in sorted({job.repeat for job in jobs})
+    ]
+    first, *others = by_repeat
+    return Method(
+        name=kind,
+        network=network,
+        points=first.points,
+        sigma=None if kind == "RF" else first.sigma,
+        repeats=tuple(other.points for other in others),
+    )
 
 
-_Part = tuple[NDArray[np.int64], Floats, Floats]
+def _corrected(method: Method, cases: Cases, folds: Sequence[Fold]) -> list[Method]:
+    return [
+        Method(
+            name=f"{method.name}+{name}",
+            network=method.network,
+            points=out_of_fold(cases, folds, method.points, correct),
+            sigma=method.sigma,
+        )
+        for name, correct in (("offset", offset), ("affine", affine))
+    ]
 
 
-def _as_pretrained(protocol: Protocol, rung: Rung) -> _Part:
-    torch.set_num_threads(1)
-    model = load_model(rung.uri).model
-    shown = not {"depth", "thickness"}.isdisjoint(model.inputs)
-    cases = read_cases(protocol.study, anatomy_named(protocol.anatomy), depth=shown)
-    predictions = predict(model, Patches.from_samples(cases.samples, cases.anatomy, inputs=model.inputs))
-    return np.arange(len(cases)), predictions.points, predictions.sigma
+def predictions(jobs: Sequence[Job], parts: str, cases: Cases) -> Part:
+    """What finished jobs of one method say together, of every case; NaN for a case that none of them predicts."""
+    shape = cases.points.shape
+    points, sigma, depth = np.full(shape, np.nan), np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    for job in jobs:
+        part = read_part(parts, job.name)
+        assert part is not None, job.name
+        points[part.rows], sigma[part.rows], depth[part.rows] = part.points, part.sigma, part.depth
+    return Part(rows=np.arange(len(cases)), points=points, sigma=sigma, depth=depth)
 
 
-def _fold(protocol: Protocol, rung: Rung, number: int, scratch: bool) -> _Part:
-    result = run_fold(protocol.trial(rung, scratch=scratch), number)
-    return result.test, result.points, result.sigma
+def best_tuned(jobs: Sequence[Job], parts: str, cases: Cases) -> tuple[str, Part]:
+    """(network, predictions of the first repeat) of the CNN(ft) with the smallest mean error in patch px."""
+    tuned = [job for job in jobs if job.kind == "CNN(ft)" and job.repeat == 0]
+    names = dict.fromkeys(job.rung.name for job in tuned if job.rung is not None)
+    found = {
+        name: predictions([job for job in tuned if job.rung is not None and job.rung.name == name], parts, cases)
+        for name in names
+    }
+    best = min(found, key=lambda name: summarise(cases.errors_px(found[name].points)).overall_mean)
+    return best, found[best]
+
+
+def depths_of(part: Part) -> NDArray[np.float64] | None:
+    """(N, K) normalised depths that a network regressed, None where it did not."""
+    return part.depth if np.isfinite(part.depth).any() else None

@@ -25,7 +25,13 @@ from tuning.trial import OnEpoch, Trial, TrialResult, fine_tune, fold_seed, star
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenSchedule:
-    """What schedule.json says: the schedule, on what it was chosen, from how many, and its out-of-fold error."""
+    """What schedule.json says: the schedule, on what it was chosen, from how many, and its out-of-fold error.
+
+    error_px: by the plain protocol, that chose the schedule by this very error
+    by_fold: for each outer fold the schedule chosen on inner folds of its training subjects alone; () without them
+    nested_error_px: the error of those on the outer folds, which their choice never saw
+    failed: the trials without a result
+    """
 
     schedule: Schedule
     anatomy: str
@@ -36,6 +42,8 @@ class ChosenSchedule:
     seed: int
     error_px: float
     failed: tuple[str, ...] = ()
+    by_fold: tuple[Schedule, ...] = ()
+    nested_error_px: float | None = None
 
 
 def choose(results: Sequence[TrialResult]) -> TrialResult:

@@ -1,39 +1,46 @@
-"""The comparison report: a folder with the ladder as CSV, JSON and figure, and one self-contained report.html."""
+"""The comparison report: a folder with the ladder as CSV, JSON and figures, and one self-contained report.html."""
 
-import base64
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment
 from numpy.typing import NDArray
 
 from synth.domain.schema import Samples
 from synth.domain.storage import write_bytes
-from training.metrics import summarise
 from tuning.cases import Cases
-from tuning.figures import bar_figure, case_figure, domain_figure
-from tuning.findings import findings
+from tuning.contrasts import Comparisons, compare_methods, contrast_dict
+from tuning.depth_errors import depth_findings, depth_rows
+from tuning.findings import findings, headline
 from tuning.folds import Fold, folds_text
-from tuning.page import PAGE
+from tuning.page import page_text
+from tuning.pictures import Picture, pictures_of
+from tuning.seeds import seed_spreads
 from tuning.table import (
-    UNIT_NAMES,
     Method,
+    describe,
     errors_csv,
-    finite,
-    known_units,
+    in_order,
     ladder_csv,
     ladder_dict,
-    ladder_row,
+    main_unit,
+    plain,
     ratios,
-    show,
-    visibility_means,
 )
-
-MOST_PICTURES = 60  # of cases in one report; the worst are always among them
-NUM_WORST = 5
+from tuning.tables import (
+    comparison_tables,
+    depth_table,
+    ladder_table,
+    landmark_tables,
+    other_units,
+    ratio_table,
+    seed_table,
+    spread_table,
+    visibility_table,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +48,7 @@ class Ladder:
     """A ladder of methods measured on one fold set, with all a report says about it.
 
     synthetic: renderings, some of which are shown
-    depth_errors_mm: (N, K) of the mean-depth baseline, NaN where unknown
+    depths: name of the depth method → (N, K) mm it misses by, NaN where unknown; "mean depth" first
     num_schedules: how many the fine-tuning schedule was chosen from on this study
     facts: what was compared, in words; settings: JSON types that repeat it
     """
@@ -51,10 +58,26 @@ class Ladder:
     folds: Sequence[Fold]
     methods: Sequence[Method]
     synthetic: Samples
-    depth_errors_mm: NDArray[np.float64]
+    depths: Mapping[str, NDArray[np.float64]]
     num_schedules: int
     facts: Sequence[tuple[str, str]]
     settings: dict[str, Any]
+
+    @property
+    def ordered(self) -> list[Method]:
+        """The methods as the report lists them."""
+        return in_order(self.methods)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """Every comparison of the methods, made once."""
+        return compare_methods(self.cases, self.ordered)
+
+    @property
+    def findings(self) -> list[str]:
+        """What it shows, in sentences."""
+        depth = depth_findings(self.cases, depth_rows(self.cases, self.ordered, self.depths))
+        return [*findings(self.cases, self.ordered, self.comparisons, self.num_schedules), *depth]
 
     @property
     def fold_of(self) -> NDArray[np.int64]:
@@ -66,10 +89,10 @@ class Ladder:
 
 
 def write_report(ladder: Ladder, out: str) -> None:
-    """Write ladder.csv, errors.csv, folds.csv, results.json, ladder.svg and, last, report.html under the URI `out`."""
-    cases, methods = ladder.cases, ladder.methods
-    page = render_page(ladder)
-    bars = bar_figure(cases, methods, "px")
+    """Write ladder.csv, errors.csv, folds.csv, results.json, the figures and, last, report.html under the URI `out`."""
+    cases, methods = ladder.cases, ladder.ordered
+    pictures = pictures_of(cases, methods, ladder.synthetic)
+    page = render_page(ladder, pictures)
     texts = {
         "ladder.csv": ladder_csv(cases, methods),
         "errors.csv": errors_csv(cases, methods, ladder.fold_of),
@@ -78,138 +101,67 @@ def write_report(ladder: Ladder, out: str) -> None:
     }
     for name, text in texts.items():
         write_bytes(out, name, text.encode())
-    write_bytes(out, "ladder.svg", bars)
+    for picture in pictures:
+        write_bytes(out, picture.file, picture.data)
     write_bytes(out, "report.html", page.encode())
 
 
 def results(ladder: Ladder) -> dict[str, Any]:
     """Everything measured, as JSON types."""
-    cases = ladder.cases
-    depth = ladder.depth_errors_mm
-    entry: dict[str, Any] = {
+    cases, methods = ladder.cases, ladder.ordered
+    primary = ladder.comparisons.primary
+    return {
         "anatomy": cases.anatomy.name,
         "num_cases": len(cases),
         "num_subjects": cases.num_subjects,
         "num_folds": len(ladder.folds),
         "virtual": cases.virtual,
         "study_digest": cases.digest,
-        "ladder": ladder_dict(cases, ladder.methods),
+        "ladder": ladder_dict(cases, methods),
+        "unit_of_comparisons": main_unit(cases),
+        "primary": None if primary is None else contrast_dict(primary),
+        "secondary": {
+            family.title: [contrast_dict(contrast) for contrast in family.contrasts]
+            for family in ladder.comparisons.families
+        },
+        "seeds": [asdict(spread) for spread in seed_spreads(cases, methods, main_unit(cases))],
         "ratios": [
             {"ratio": name, "network": network, "ours": ours, "paper": paper}
-            for name, network, ours, paper in ratios(cases, ladder.methods)
+            for name, network, ours, paper in ratios(cases, methods)
         ],
-        "findings": findings(cases, ladder.methods, ladder.num_schedules),
+        "depth_mm": {
+            row.name: {
+                **plain(describe(row.errors)),
+                **plain({"ratio": row.ratio, "in_space": describe(row.space)["mean"]}),
+                "landmarks": {n: plain(describe(row.errors[:, k])) for k, n in enumerate(cases.anatomy.names)},
+            }
+            for row in depth_rows(cases, methods, ladder.depths)
+        },
+        "findings": [headline(cases, ladder.comparisons), *ladder.findings],
         "settings": ladder.settings,
     }
-    if np.isfinite(depth).any():
-        s = summarise(depth)
-        entry["mean_depth_mm"] = {
-            "mean": s.overall_mean,
-            "landmarks": {name: finite(s.mean[k]) for k, name in enumerate(cases.anatomy.names)},
-        }
-    return entry
 
 
-def render_page(ladder: Ladder) -> str:
+def render_page(ladder: Ladder, pictures: Sequence[Picture]) -> str:
     """The report as one HTML text that loads nothing: figures are embedded, every name is escaped."""
-    template = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
-    return template.render(
-        title=ladder.title,
-        virtual=ladder.cases.virtual,
-        facts=ladder.facts,
-        findings=findings(ladder.cases, ladder.methods, ladder.num_schedules),
-        bars=_embedded(bar_figure(ladder.cases, ladder.methods, "px"), "image/svg+xml"),
-        tables=[*_ladder_tables(ladder), *_other_tables(ladder)],
-        domains=_embedded(domain_figure(ladder.synthetic, ladder.cases), "image/png"),
-        pictures=_pictures(ladder),
-        settings=json.dumps(ladder.settings, indent=1, ensure_ascii=False),
-    )
-
-
-def _ladder_tables(ladder: Ladder) -> list[dict[str, Any]]:
-    cases, methods = ladder.cases, ladder.methods
-    tables = []
-    best = min(methods, key=lambda method: summarise(cases.errors_px(method.points)).overall_mean)
-    for unit in known_units(cases):
-        rows = [
-            {"cells": [method.label, *ladder_row(cases, method, unit)], "best": method is best} for method in methods
-        ]
-        tables.append(
-            {
-                "caption": f"Error in {UNIT_NAMES[unit]}: mean ± standard deviation over {len(cases)} cases",
-                "header": ["method", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
-                "rows": rows,
-            }
-        )
-    return tables
-
-
-def _other_tables(ladder: Ladder) -> list[dict[str, Any]]:
-    cases = ladder.cases
-    tables = [
+    cases, methods = ladder.cases, ladder.ordered
+    optional = [ratio_table(cases, methods), seed_table(cases, methods), depth_table(cases, methods, ladder.depths)]
+    return page_text(
         {
-            "caption": "Ratios of mean errors in source px: ours, and the paper's on its own private data",
-            "header": ["ratio", "network", "here", "paper (private data)"],
-            "rows": [
-                {"cells": [name, network, f"{ours:.2f}", f"{paper:.2f}"]}
-                for name, network, ours, paper in ratios(cases, ladder.methods)
+            "title": ladder.title,
+            "virtual": cases.virtual,
+            "headline": headline(cases, ladder.comparisons),
+            "facts": ladder.facts,
+            "findings": ladder.findings,
+            "tables": [ladder_table(cases, methods, main_unit(cases)), spread_table(cases, methods)],
+            "more_tables": [
+                *(ladder_table(cases, methods, unit) for unit in other_units(cases)),
+                *landmark_tables(cases, methods),
+                visibility_table(cases, methods),
             ],
-        }
-    ]
-    classes = {method.label: visibility_means(cases, cases.errors_px(method.points)) for method in ladder.methods}
-    names = list(dict.fromkeys(name for means in classes.values() for name in means))
-    tables.append(
-        {
-            "caption": "Mean error in patch px by where the landmark lies",
-            "header": ["method", *names],
-            "rows": [{"cells": [label, *(f"{means[n]:.2f}" for n in names)]} for label, means in classes.items()],
+            "comparisons": comparison_tables(cases, ladder.comparisons),
+            "others": [table for table in optional if table is not None and table.rows],
+            "pictures": pictures,
+            "settings": json.dumps(ladder.settings, indent=1, ensure_ascii=False),
         }
     )
-    if np.isfinite(ladder.depth_errors_mm).any():
-        s = summarise(ladder.depth_errors_mm)
-        pairs = zip([*s.mean, s.overall_mean], [*s.sd, s.overall_sd], strict=True)
-        tables.append(
-            {
-                "caption": "Third coordinate from the mean depth of the training cases: error in mm along the depth",
-                "header": ["", *(name.replace("_", " ") for name in cases.anatomy.names), "mean"],
-                "rows": [{"cells": ["mean depth", *(show(mean, sd) for mean, sd in pairs)]}],
-            }
-        )
-    return tables
-
-
-def _pictures(ladder: Ladder) -> list[dict[str, str]]:
-    """The worst cases of every fine-tuned network, then all cases of the best of them (or the worst 60)."""
-    cases = ladder.cases
-    tuned = [method for method in ladder.methods if method.name == "CNN(ft)"]
-    pictures = []
-    for method in tuned:
-        worst = _worst_first(cases, method)[:NUM_WORST]
-        pictures.append(_picture(cases, method, worst, f"The {len(worst)} worst cases of {method.label}"))
-    best = min(tuned, key=lambda method: summarise(cases.errors_px(method.points)).overall_mean)
-    if len(cases) <= MOST_PICTURES:
-        pictures.append(_picture(cases, best, range(len(cases)), f"All cases, {best.label}"))
-    else:
-        shown = _worst_first(cases, best)[:MOST_PICTURES]
-        pictures.append(
-            _picture(cases, best, shown, f"{MOST_PICTURES} of {len(cases)} cases, worst first, {best.label}")
-        )
-    return pictures
-
-
-def _picture(cases: Cases, method: Method, shown: Sequence[int], title: str) -> dict[str, str]:
-    return {
-        "title": title,
-        "source": _embedded(case_figure(cases, method.points, shown), "image/png"),
-        "caption": f"Circles: annotated; crosses: {method.label}, trained on other subjects; above: error in patch px.",
-    }
-
-
-def _worst_first(cases: Cases, method: Method) -> list[int]:
-    errors = cases.errors_px(method.points)
-    means = [float(row[np.isfinite(row)].mean()) if np.isfinite(row).any() else -1.0 for row in errors]
-    return sorted(range(len(cases)), key=lambda n: (-means[n], n))
-
-
-def _embedded(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,7 +1,7 @@
 """A sweep: every schedule of a recipe as a Ray Tune trial on one fold set, resumable and recorded.
 
-OUT/sweep.json says what is compared; OUT/trials/<schedule>.json is a finished trial, written in one step, and
-OUT/trials/<schedule>.failed.json why one failed. What is there is not run again; failed trials are.
+OUT/sweep.json says what is compared, OUT/folds.csv on which folds, OUT/search.json what a search has proposed;
+store.py keeps the trials. What is there is not run again; failed trials are.
 """
 
 import json
@@ -9,40 +9,51 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow.fs as pafs
 from pydantic import TypeAdapter
 
-from synth.domain.anatomy import anatomy_named
-from synth.domain.storage import filesystem, has_files, write_bytes
+from synth.domain.storage import has_files, write_bytes
 from training.loop import EpochReport
-from tuning.cases import check_network, read_cases
-from tuning.folds import folds_text, make_folds
-from tuning.schedule import SweepRecipe
-from tuning.trial import Trial, TrialResult, from_json, run_fold, to_json
+from tuning.cases import Cases, check_network
+from tuning.folds import count_folds, parse_folds
+from tuning.schedule import Schedule, SweepRecipe
+from tuning.search import propose
+from tuning.store import TrialStore, read_json, within
+from tuning.trial import Trial, TrialResult, fold_seed, read_material, run_fold
 
 REPORT_S = 2.0  # a trial reports its epochs to the driver at most this often
 OnEpochs = Callable[[int], object]
 OnTrial = Callable[[str], object]
+SCHEDULES = TypeAdapter(tuple[Schedule, ...])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep compares, as plain data. study, pretrained, out: URIs that every worker can reach."""
+    """What a sweep compares, as plain data. study, pretrained, out: URIs that every worker can reach.
+
+    folds: the text of folds.csv; proposed: the schedules that the recipe's search has proposed so far
+    """
 
     anatomy: str
     study: str
     pretrained: str
     out: str
     recipe: SweepRecipe
+    folds: str
+    proposed: tuple[Schedule, ...] = ()
 
     @property
-    def trials_uri(self) -> str:
-        """Where finished trials lie."""
-        return within(self.out, "trials")
+    def store(self) -> TrialStore:
+        """Where trials are kept."""
+        return TrialStore(uri=within(self.out, "trials"))
+
+    @property
+    def num_folds(self) -> int:
+        """The number of (outer) folds."""
+        return count_folds(self.folds)
 
     @property
     def trials(self) -> dict[str, Trial]:
@@ -53,124 +64,190 @@ class Sweep:
                 study=self.study,
                 pretrained=self.pretrained,
                 schedule=schedule,
-                num_folds=self.recipe.folds,
+                num_folds=self.num_folds,
                 seed=self.recipe.seed,
+                folds=self.folds,
             )
-            for schedule in self.recipe.schedules
+            for schedule in (*self.recipe.schedules, *self.proposed)
         }
 
+    @property
+    def jobs(self) -> dict[str, Trial]:
+        """All trials by the name under which they are kept: those above, and of nested cross-validation the inner ones.
 
-def within(uri: str, folder: str) -> str:
-    """The URI of a folder in another; what follows a ? (an object store's options) stays at the end."""
-    base, mark, options = uri.partition("?") if "://" in uri else (uri, "", "")
-    return f"{base.rstrip('/')}/{folder}{mark}{options}"
+        Those are, for every outer fold, a trial per schedule on inner folds of its training subjects alone.
+        """
+        jobs = self.trials
+        num_inner = self.recipe.inner_folds
+        if num_inner is None:
+            return jobs
+        for number in range(self.num_folds):
+            seed = fold_seed(self.recipe.seed, number)
+            for name, trial in self.trials.items():
+                jobs[inner_name(number, name)] = replace(trial, num_folds=num_inner, inside=number, seed=seed)
+        return jobs
+
+
+def inner_name(number: int, schedule: str) -> str:
+    """The name of a schedule's trial on the inner folds of an outer fold."""
+    return f"inner-{number:03d}/{schedule}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """How many trials run at a time, and what share of a core and of a GPU Ray sets aside for each.
+
+    A trial has one thread, and is trained on the GPU where it has a share of one.
+    """
+
+    workers: int
+    cpus: float = 1.0
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A schedule without a result, and the reason in one line."""
+    """A trial without a result, and the reason in one line."""
 
-    schedule: str
+    trial: str
     reason: str
 
 
-def open_sweep(sweep: Sweep) -> str:
+def open_sweep(sweep: Sweep, cases: Cases) -> str:
     """The sweep's id: that of the sweep in OUT where it compares the same, else a new one, whose files are begun.
 
-    Raises: ValueError where study or network do not fit the recipe, or OUT holds something else.
+    Raises: ValueError where network or folds do not fit the study, or OUT holds something else.
     """
-    cases = read_cases(sweep.study, anatomy_named(sweep.anatomy), depth=False)
-    folds = make_folds(cases.subjects, sweep.recipe.folds, sweep.recipe.seed)
     card = check_network(sweep.pretrained, cases)
+    _check_inner(sweep, cases)
     settings = {
         "anatomy": sweep.anatomy,
         "study": cases.digest,
         "pretrained": card.digest,
         "recipe": TypeAdapter(SweepRecipe).dump_python(sweep.recipe, mode="json"),
+        "folds": sweep.folds,
     }
-    found = _read_json(sweep.out, "sweep.json")
+    found = read_json(sweep.out, "sweep.json")
     if found is None:
         if has_files(sweep.out):
             raise ValueError(f"output {sweep.out} holds files but no sweep; choose another --out")
         found = {"format": "synthmark sweep", "id": uuid.uuid4().hex, "settings": settings}
-        write_bytes(sweep.out, "folds.csv", folds_text(cases.subjects, folds).encode())
         write_bytes(sweep.out, "sweep.json", (json.dumps(found, indent=1) + "\n").encode())
     if found.get("settings") != settings:
-        raise ValueError(f"output {sweep.out} holds a sweep with other settings or data; choose another --out")
+        raise ValueError(f"output {sweep.out} holds a sweep with other settings, folds or data; choose another --out")
+    write_bytes(sweep.out, "folds.csv", sweep.folds.encode())
     return str(found["id"])
 
 
-def finished_trials(sweep: Sweep) -> dict[str, TrialResult]:
-    """The results there are in OUT, by schedule, in the recipe's order. A damaged file counts as none."""
-    results = {}
-    for name, trial in sweep.trials.items():
-        entry = _read_json(sweep.trials_uri, f"{name}.json")
-        try:
-            result = from_json(entry) if entry is not None else None
-        except (KeyError, TypeError, ValueError):
-            continue
-        if result is not None and result.schedule == trial.schedule and len(result.folds) == trial.num_folds:
-            results[name] = result
-    return results
+def _check_inner(sweep: Sweep, cases: Cases) -> None:
+    for number, fold in enumerate(parse_folds(sweep.folds, cases.subjects)):
+        trained = len({cases.subjects[i] for i in fold.train})
+        if trained < (sweep.recipe.inner_folds or 0):
+            raise ValueError(
+                f"fold {number} trains on {trained} subject(s), too few for {sweep.recipe.inner_folds} inner folds; "
+                "lower sweep.inner_folds, or set it to null for the plain protocol"
+            )
 
 
-def failures(sweep: Sweep, results: dict[str, TrialResult]) -> list[Failure]:
-    """The schedules without a result and why, in the recipe's order."""
+def extended(sweep: Sweep) -> Sweep:
+    """The sweep with the next batch of schedules that its search proposes, and all before; itself where there is none.
+
+    They are kept before they are tried: whatever happens meanwhile, a trial's name stands for one schedule.
+    """
+    search = sweep.recipe.search
+    if search is None:
+        return sweep
+    if not sweep.proposed:
+        entry = read_json(sweep.out, "search.json") or {"schedules": []}
+        if kept := SCHEDULES.validate_python(entry["schedules"]):
+            return replace(sweep, proposed=kept)
+    errors = {name: result.error_px for name, result in finished(sweep, sweep.trials).items()}
+    new = propose(search, sweep.proposed, errors)
+    if not new:
+        return sweep
+    longer = replace(sweep, proposed=(*sweep.proposed, *new))
+    entry = {"schedules": SCHEDULES.dump_python(longer.proposed, mode="json")}
+    write_bytes(sweep.out, "search.json", (json.dumps(entry, indent=1) + "\n").encode())
+    return longer
+
+
+def finished(sweep: Sweep, names: Iterable[str]) -> dict[str, TrialResult]:
+    """The results there are of these trials, by name, in order."""
+    jobs = sweep.jobs
+    found = {name: sweep.store.read(name, jobs[name]) for name in names}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def finished_inner(sweep: Sweep) -> list[dict[str, TrialResult]]:
+    """For each outer fold of nested cross-validation the results on its inner folds, by schedule name."""
     found = []
-    for name in sweep.trials:
-        if name not in results:
-            entry = _read_json(sweep.trials_uri, f"{name}.failed.json") or {}
-            found.append(Failure(schedule=name, reason=str(entry.get("reason", "its process ended without a word"))))
+    for number in range(sweep.num_folds):
+        names = {inner_name(number, name): name for name in sweep.trials}
+        found.append({names[name]: result for name, result in finished(sweep, names).items()})
     return found
 
 
-def run_missing(sweep: Sweep, names: Sequence[str], workers: int, on_epochs: OnEpochs, on_trial: OnTrial) -> None:
-    """None; runs the trials of these schedules, at most `workers` at a time, each on one core. Ray must be running.
+def failures(sweep: Sweep, results: Iterable[str]) -> list[Failure]:
+    """The trials that are not among the results, in order, and why."""
+    known = set(results)
+    return [
+        Failure(trial=name, reason=sweep.store.reason(name) or "its process ended without a word")
+        for name in sweep.jobs
+        if name not in known
+    ]
 
-    on_epochs is told in the driver how many more epochs are done; on_trial each schedule that ended, well or not.
+
+def run_missing(
+    sweep: Sweep, names: Sequence[str], resources: Resources, on_epochs: OnEpochs, on_trial: OnTrial
+) -> None:
+    """None; runs these trials. Ray must be running.
+
+    on_epochs is told in the driver how many more epochs are done; on_trial each trial that ended, well or not.
+    Raises: ValueError where no GPU is there to share.
     """
+    import ray
     from ray import tune
 
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # its CSV, JSON and TensorBoard files are not wanted
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Ray 2.60: the new output prints tables even when verbose is 0
+    if resources.gpus > ray.cluster_resources().get("GPU", 0):  # Tune would wait for ever
+        raise ValueError(f"--gpus-per-trial {resources.gpus:g} cannot be had: Ray sees no such GPU; leave it out")
 
     class Watch(tune.Callback):  # type: ignore[misc]
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
             on_epochs(result["more_epochs"])
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            on_trial(trial.config["schedule"])
+            on_trial(trial.config["trial"])
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            on_trial(trial.config["schedule"])
+            on_trial(trial.config["trial"])
 
-    for name in names:  # an old reason must not stand for a process that is killed this time
-        _forget(sweep.trials_uri, f"{name}.failed.json")
+    for name in names:
+        sweep.store.forget_reason(name)
+    device = "cuda" if resources.gpus > 0 else "cpu"
+    trainable = tune.with_parameters(tune_trial, sweep=sweep, device=device)
     with tempfile.TemporaryDirectory(prefix="synthmark-tune-") as storage:
         tune.Tuner(
-            tune.with_resources(tune.with_parameters(tune_trial, sweep=sweep), {"cpu": 1}),
-            param_space={"schedule": tune.grid_search(list(names))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=workers, reuse_actors=True),
+            tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            param_space={"trial": tune.grid_search(list(names))},
+            tune_config=tune.TuneConfig(max_concurrent_trials=resources.workers, reuse_actors=True),
             run_config=tune.RunConfig(name="sweep", storage_path=storage, verbose=0, callbacks=[Watch()]),
         ).fit()
 
 
-def tune_trial(config: dict[str, Any], sweep: Sweep) -> None:
-    """None; one trial: runs its folds and writes its result, or the reason of its failure, under OUT/trials."""
+def tune_trial(config: dict[str, Any], sweep: Sweep, device: str) -> None:
+    """What a Tune worker runs: one trial."""
     from ray import tune
 
-    def report(epochs: int) -> None:
-        tune.report({"more_epochs": epochs})
-
-    run_trial(sweep, config["schedule"], report)
+    run_trial(sweep, config["trial"], lambda count: tune.report({"more_epochs": count}), device)
 
 
-def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs) -> None:
-    """None; all folds of one schedule, one after the other; the result, or why there is none, goes to OUT/trials."""
-    trial = sweep.trials[name]
-    waiting, reported = 0, time.monotonic()
+def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs, device: str = "cpu") -> None:
+    """None; every fold of the trial that is not kept yet is trained and kept, then its result, or why it failed."""
+    trial, waiting, reported = sweep.jobs[name], 0, time.monotonic()
 
-    def on_epoch(_: EpochReport) -> None:
+    def on_epoch(report: EpochReport) -> None:
         nonlocal waiting, reported
         waiting += 1
         if time.monotonic() - reported >= REPORT_S:
@@ -178,33 +255,19 @@ def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs) -> None:
             waiting, reported = 0, time.monotonic()
 
     try:
-        folds = tuple(run_fold(trial, number, on_epoch) for number in range(trial.num_folds))
-        kept, entry = f"{name}.json", to_json(TrialResult(schedule=trial.schedule, folds=folds))
+        material, folds = read_material(trial, device), []
+        for number in range(trial.num_folds):
+            kept = sweep.store.read_fold(name, trial, number)
+            if kept is None:
+                kept = run_fold(trial, number, on_epoch, material)
+                sweep.store.write_fold(name, trial, kept)
+            else:
+                waiting += trial.schedule.epochs
+            folds.append(kept)
+        sweep.store.write(name, TrialResult(schedule=trial.schedule, folds=tuple(folds)))
     except Exception as error:
-        # the driver reports it and the other schedules go on; raised, Tune would print a page of traceback
+        # the driver reports it and the other trials go on; raised, Tune would print a page of traceback
         reason = " ".join(str(error).split())
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        kept, entry = f"{name}.failed.json", {"reason": f"{kind}{reason}"}
-    write_bytes(sweep.trials_uri, kept, (json.dumps(entry, allow_nan=False) + "\n").encode())
+        sweep.store.write_reason(name, f"{kind}{reason}")
     on_epochs(waiting)
-
-
-def _forget(uri: str, name: str) -> None:
-    fs, base = filesystem(uri)
-    if fs.get_file_info(f"{base}/{name}").type == pafs.FileType.File:
-        fs.delete_file(f"{base}/{name}")
-
-
-def _read_json(uri: str, name: str) -> dict[str, Any] | None:
-    """The object in a JSON file under `uri`, or None where it is missing or no such object."""
-    fs, base = filesystem(uri)
-    path = f"{base}/{name}"
-    if fs.get_file_info(path).type != pafs.FileType.File:
-        return None
-    with fs.open_input_stream(path) as stream:
-        raw = stream.read()
-    try:
-        entry = json.loads(raw)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None

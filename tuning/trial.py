@@ -1,5 +1,10 @@
-"""One trial: a schedule on every fold, one after the other, one thread each; and one network trained by a schedule."""
+"""One trial: a schedule on every fold, one after the other, one thread each; and one network trained by a schedule.
 
+In lockstep, one step of all folds at a time by torch.func over stacked weights, a trial takes longer on a CPU
+(tests/benchmarks/lockstep.py): cores are shared between trials instead.
+"""
+
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from synth.domain.anatomy import anatomy_named
 from training.checkpoint import LoadedModel, load_model
@@ -17,7 +23,7 @@ from training.metrics import summarise
 from training.models import LandmarkNet, build_model
 from training.recipe import TrainRecipe
 from tuning.cases import Cases, read_cases
-from tuning.folds import Fold, make_folds
+from tuning.folds import Fold, inner_folds, make_folds, parse_folds, traits_of
 from tuning.schedule import Schedule
 
 Start = Literal["pretrained", "scratch"]
@@ -29,6 +35,8 @@ class Trial:
     """What one trial is made of, as plain data, so that any process can run it.
 
     study, pretrained: URIs; start: "scratch" takes the network's architecture from `pretrained` and fresh weights
+    folds: the text of folds.csv; None makes num_folds folds from the seed
+    inside: the fold whose training subjects alone are divided again, into num_folds folds; None: no fold
     """
 
     anatomy: str
@@ -38,6 +46,18 @@ class Trial:
     num_folds: int
     seed: int
     start: Start = "pretrained"
+    folds: str | None = None
+    inside: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """What every fold of a trial shares, read once: the network, the cases and their patches, and the folds."""
+
+    loaded: LoadedModel
+    cases: Cases
+    patches: Patches
+    folds: list[Fold]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,10 +144,9 @@ def fine_tune(
         augment=schedule.augment,
         compile=False,  # takes longer than to tune
     )
-    frozen = schedule.freeze == "features"
-    head = {id(parameter) for parameter in model.head_parameters()}
+    learns = {id(parameter) for parameter in _learning(model, schedule)}
     for parameter in model.parameters():
-        parameter.requires_grad_(not frozen or id(parameter) in head)
+        parameter.requires_grad_(id(parameter) in learns)
     try:
         reports = fit(model, patches, recipe, seed=seed, rate_at=schedule.rate_at, hooks=Hooks(on_epoch=on_epoch))
     finally:
@@ -135,32 +154,60 @@ def fine_tune(
     return tuple(report.loss for report in reports)
 
 
+def _learning(model: LandmarkNet, schedule: Schedule) -> list[nn.Parameter]:
+    if schedule.freeze == "features":
+        return model.head_parameters()
+    return model.decoder_parameters() if schedule.freeze == "encoder" else list(model.parameters())
+
+
 def starting_network(loaded: LoadedModel, start: Start, seed: int) -> LandmarkNet:
-    """The loaded network itself, or one of its architecture with fresh weights drawn from `seed`."""
+    """A copy of the loaded network, or one of its architecture with fresh weights drawn from `seed`."""
     if start == "pretrained":
-        return loaded.model
+        return copy.deepcopy(loaded.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build_model(loaded.card.model, loaded.card.anatomy)
 
 
-def run_fold(trial: Trial, number: int, on_epoch: OnEpoch | None = None) -> FoldResult:
-    """Train on one fold's training subjects and predict its test cases. Sets this process's torch threads to 1."""
-    torch.set_num_threads(1)
+def read_material(trial: Trial, device: str = "cpu") -> Material:
+    """What the trial's folds share, its patches on `device`. Raises: ValueError where study or network do not fit."""
     loaded = load_model(trial.pretrained)
-    shown = not {"depth", "thickness"}.isdisjoint(loaded.card.model.reads)
+    reads = loaded.card.model.reads
+    shown = not {"depth", "thickness"}.isdisjoint(reads)
     cases = read_cases(trial.study, anatomy_named(trial.anatomy), depth=shown)
-    fold = make_folds(cases.subjects, trial.num_folds, trial.seed)[number]
+    patches = Patches.from_samples(cases.samples, cases.anatomy, device, inputs=reads, crop=loaded.card.crop)
+    return Material(loaded=loaded, cases=cases, patches=patches, folds=trial_folds(trial, cases))
+
+
+def trial_folds(trial: Trial, cases: Cases) -> list[Fold]:
+    """The trial's folds, in case indices of the whole study."""
+    traits = traits_of(cases.attributes)
+    if trial.folds is None:
+        assert trial.inside is None, "inner folds are made inside given ones"
+        return make_folds(cases.subjects, trial.num_folds, trial.seed, traits)
+    folds = parse_folds(trial.folds, cases.subjects)
+    if trial.inside is None:
+        return folds
+    return inner_folds(cases.subjects, folds[trial.inside], trial.num_folds, trial.seed, traits)
+
+
+def run_fold(
+    trial: Trial, number: int, on_epoch: OnEpoch | None = None, material: Material | None = None
+) -> FoldResult:
+    """Train on one fold's training subjects and predict its test cases. Sets this process's torch threads to 1.
+
+    material: the trial's, where it was read before; the network is trained where its patches are.
+    """
+    torch.set_num_threads(1)
+    material = material or read_material(trial)
+    loaded, patches, fold = material.loaded, material.patches, material.folds[number]
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)
-    model = starting_network(loaded, trial.start, seed)
+    model = starting_network(loaded, trial.start, seed).to(patches.device)
     schedule = trial.schedule if trial.start == "pretrained" else replace(trial.schedule, freeze="none")
-    patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
-    losses = fine_tune(
-        model, patches.select(torch.as_tensor(fold.train)), schedule, loaded.card.train, seed=seed, on_epoch=on_epoch
-    )
-    predictions = predict(model, patches.select(torch.as_tensor(fold.test)))
-    return fold_result(cases, fold, number, predictions, losses, time.perf_counter() - start)
+    train, test = (patches.select(torch.as_tensor(rows)) for rows in (fold.train, fold.test))
+    losses = fine_tune(model, train, schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
+    return fold_result(material.cases, fold, number, predict(model, test), losses, time.perf_counter() - start)
 
 
 def fold_seed(seed: int, number: int) -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.commands import ROOT
@@ -67,6 +68,24 @@ def trainers(driver: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def ray_processes(folder: str) -> list[tuple[int, str]]:
+    """(pid, command) of every process of the Ray that was started with that --temp-dir, its nodes among them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = path.read_text(errors="replace").replace("\0", " ")
+            if folder in command:
+                found.append((int(path.parent.name), command))
+    return found
+
+
+def end_ray(folder: str) -> None:
+    """kill -9 of all of them: nodes would outlive their head."""
+    for pid, _ in ray_processes(folder):
+        with suppress(ProcessLookupError):
+            kill(pid)
 
 
 def wait_for(what: Callable[[], object], seconds: float, text: str) -> object:

@@ -12,6 +12,7 @@ from synth.domain.landmarks import Annotation, write_csv
 from synth.domain.shards import read_manifest, read_samples
 from synth.domain.slicer import read_markups, write_markups
 from synth.domain.volume import write_image
+from tests.commands import succeed
 
 
 @pytest.fixture
@@ -113,3 +114,13 @@ def test_templates_are_empty_markups_that_fill_up_to_a_study(scans, monkeypatch)
     assert (scans / "c1.mrk.json").exists()
     with pytest.raises(UsageError, match="--template to begin annotating"):
         study.main(["hand", "--images", "images"])
+
+
+def test_what_is_written_is_for_its_user_alone(scans):
+    succeed(
+        "study", "hand", "--images", scans / "images", "--landmarks", scans / "landmarks.csv", "--side", "left",
+        "--out", scans / "a", "--explain", scans / "seen", home=scans,
+    )  # fmt: skip
+    written = [path for folder in ("a", "seen") for path in (scans / folder).rglob("*")]
+    assert len(written) > 6
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []

@@ -37,6 +37,9 @@ class Fixed(LandmarkNet):
     def head_parameters(self):
         return []
 
+    def decoder_parameters(self):
+        return []
+
 
 def hand_image(spacing: float | None) -> Image:
     pixels = np.pad(unpack_silhouettes(toy_samples(1, 1).packed, HAND.size)[0], 20).astype(np.float32)

@@ -56,11 +56,13 @@ def test_a_run_that_went_on_is_one_run_with_each_point_once(tmp_path, monkeypatc
     assert {artifact.path for artifact in client.list_artifacts(again.run.run_id)} >= {"examples.png", "model"}
 
 
-def test_a_job_that_begins_anew_is_a_run_of_its_own(tmp_path, monkeypatch):
+def test_a_job_that_begins_anew_is_a_run_of_its_own_and_ends_the_lost_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
     job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
     manifest = claim_output(job)
-    assert open_record(job, manifest, "x", 1).run != open_record(job, manifest, "x", 1).run
+    first, second = open_record(job, manifest, "x", 1).run, open_record(job, manifest, "x", 1).run
+    status = {run.run_id: status for run, status in find_runs(first.experiment, {})}
+    assert status == {first.run_id: "KILLED", second.run_id: "RUNNING"}, "one that can never go on runs for ever"
 
 
 def test_workers_that_were_lost_between_two_sendings_double_no_point(tmp_path, monkeypatch):

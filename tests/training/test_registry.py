@@ -15,8 +15,8 @@ from synth.domain.anatomy import HAND
 from tests.training.toy import toy_card
 from training.checkpoint import load_model, save_model
 from training.models import ModelRecipe, build_model
-from training.registry import register
-from training.tracking import local_model, open_experiment, recorded, start_run
+from training.registry import local_model, register
+from training.tracking import open_experiment, recorded, start_run
 
 
 class Planted:

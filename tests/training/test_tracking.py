@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from training.registry import local_model
 from training.tracking import (
     default_uri,
     finish_run,
     flatten,
-    local_model,
     open_experiment,
     recorded,
     resume_run,
@@ -37,10 +37,9 @@ def test_artifacts_lie_beside_the_database_wherever_one_works(experiment, monkey
     monkeypatch.chdir(tmp_path)
     run = start_run(experiment, "one")
     with recorded(run):
-        run.log_text("hello", "note.txt")
         run.log_files({"model.json": b"{}"}, "model")
     store = Path(experiment.uri.removeprefix("sqlite:///")).parent
-    assert len(list(store.rglob("note.txt"))) == 1 and len(list(store.rglob("model/model.json"))) == 1
+    assert len(list(store.rglob("model/model.json"))) == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -57,8 +56,10 @@ def test_parameters_curves_parents_and_status(experiment):
     parent = start_run(experiment, "parent")
     child = start_run(experiment, "child", parent=parent.run_id, tags={"fold": "0"})
     with pytest.raises(RuntimeError, match="boom"), recorded(child):
-        child.log_params({"train": {"rate": 0.1}, "schedules": [{"name": "a"}, {"name": "b"}]})
-        child.log_curves({"loss": [(step, 1 / (step + 1)) for step in range(1500)], "bad": [(0, float("nan"))]})
+        child.log(
+            params={"train": {"rate": 0.1}, "schedules": [{"name": "a"}, {"name": "b"}]},
+            curves={"loss": [(step, 1 / (step + 1)) for step in range(1500)], "bad": [(0, float("nan"))]},
+        )
         raise RuntimeError("boom")
     finish_run(parent)
     client = MlflowClient(experiment.uri)

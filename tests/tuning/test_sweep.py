@@ -2,15 +2,21 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from synth.domain.anatomy import HAND
 from tests.commands import verb
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.tracking import Experiment, children_of, find_runs, open_experiment
+from tuning.cases import read_cases
+from tuning.folds import folds_text, make_folds
 from tuning.record import KIND_TAG
-from tuning.schedule import Schedule, SweepRecipe
-from tuning.sweep import Sweep, failures, finished_trials, open_sweep, run_trial, within
+from tuning.schedule import Schedule, Search, SweepRecipe
+from tuning.store import within
+from tuning.sweep import Sweep, extended, failures, finished, open_sweep, run_trial
+from tuning.trial import run_fold, to_json
 
 SCHEDULES = (
     Schedule(name="quick", epochs=2, rate=1e-3),
@@ -29,48 +35,116 @@ def sweep(tmp_path):
         pretrained=str(tmp_path / "network"),
         out=str(tmp_path / "out"),
         recipe=SweepRecipe(schedules=SCHEDULES, folds=2),
+        folds=toy_folds(2),
     )
 
 
+def toy_folds(k):
+    subjects = [f"subject{i:02d}" for i in range(12)]
+    return folds_text(subjects, make_folds(subjects, k, 1))
+
+
+def opened(sweep):
+    return open_sweep(sweep, read_cases(sweep.study, HAND, depth=False))
+
+
+def run(sweep, name, on_epochs=lambda _: None):
+    run_trial(sweep, name, on_epochs)
+
+
 def test_opening_a_sweep_again_is_the_same_sweep(sweep, tmp_path):
-    first = open_sweep(sweep)
-    assert open_sweep(sweep) == first
-    other = SweepRecipe(schedules=SCHEDULES, folds=3)
-    with pytest.raises(ValueError, match="other settings"):
-        open_sweep(Sweep(**{**vars(sweep), "recipe": other}))
+    first = opened(sweep)
+    assert opened(sweep) == first
+    assert (tmp_path / "out" / "folds.csv").read_text() == sweep.folds
+    for other in (
+        replace(sweep, recipe=SweepRecipe(schedules=SCHEDULES[:1], folds=2)),
+        replace(sweep, folds=toy_folds(3)),
+    ):
+        with pytest.raises(ValueError, match="other settings"):
+            opened(other)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="no sweep"):
-        open_sweep(Sweep(**{**vars(sweep), "out": str(tmp_path / "mine")}))
+        opened(replace(sweep, out=str(tmp_path / "mine")))
 
 
-def test_nothing_is_written_where_the_study_has_too_few_subjects(sweep, tmp_path):
-    many = SweepRecipe(schedules=SCHEDULES, folds=13)
-    with pytest.raises(ValueError, match="fewer than the 13 folds"):
-        open_sweep(Sweep(**{**vars(sweep), "recipe": many}))
-    assert not (tmp_path / "out").exists()
+def test_inner_folds_need_subjects_to_divide(sweep, tmp_path):
+    nested = SweepRecipe(schedules=SCHEDULES, folds=2, inner_folds=6)
+    opened(replace(sweep, recipe=nested))
+    with pytest.raises(ValueError, match=r"fold 0 trains on 6 subject\(s\), too few for 7 inner folds"):
+        opened(replace(sweep, recipe=replace(nested, inner_folds=7), out=str(tmp_path / "other")))
+    assert not (tmp_path / "other").exists()
 
 
 def test_trials_are_kept_and_failures_say_why(sweep, tmp_path):
-    open_sweep(sweep)
     epochs = []
     for schedule in SCHEDULES[:2]:
-        run_trial(sweep, schedule.name, epochs.append)
+        run(sweep, schedule.name, epochs.append)
     assert sum(epochs) == 2 * 2 + 1  # all of the trial that finished, and one before the other failed
-    results = finished_trials(sweep)
+    results = finished(sweep, sweep.trials)
     assert list(results) == ["quick"]
-    why = {failure.schedule: failure.reason for failure in failures(sweep, results)}
+    why = {failure.trial: failure.reason for failure in failures(sweep, results)}
     assert "lower the learning rate" in why["boom"] and "without a word" in why["head"]
     path = tmp_path / "out" / "trials" / "quick.json"
     path.write_text(path.read_text()[:100])
-    assert finished_trials(sweep) == {}, "a damaged result counts as none"
+    assert finished(sweep, sweep.trials) == {}, "a damaged result counts as none"
 
 
 def test_results_keep_the_order_of_the_recipe(sweep):
-    open_sweep(sweep)
     for name in ("head", "quick"):
-        run_trial(sweep, name, lambda _: None)
-    assert list(finished_trials(sweep)) == ["quick", "head"]
+        run(sweep, name)
+    assert list(finished(sweep, sweep.trials)) == ["quick", "head"]
+
+
+def test_a_trial_that_was_cut_off_goes_on_after_its_last_finished_fold(sweep, tmp_path, monkeypatch):
+    run(sweep, "quick")
+    whole = to_json(finished(sweep, ["quick"])["quick"])
+    (tmp_path / "out" / "trials" / "quick.json").unlink()
+
+    numbers, cut_off = [], True
+
+    def watched(trial, number, *others):
+        numbers.append(number)
+        if number == 1 and cut_off:
+            raise KeyboardInterrupt
+        return run_fold(trial, number, *others)
+
+    monkeypatch.setattr("tuning.sweep.run_fold", watched)
+    with pytest.raises(KeyboardInterrupt):
+        run(sweep, "quick")
+    assert finished(sweep, ["quick"]) == {} and (tmp_path / "out" / "trials" / "quick" / "fold-000.json").is_file()
+    cut_off, epochs = False, []
+    run(sweep, "quick", epochs.append)
+    assert numbers == [0, 1, 1] and sum(epochs) == 4
+    again = to_json(finished(sweep, ["quick"])["quick"])
+    for entry in (whole, again):
+        for fold in entry["folds"]:
+            del fold["seconds"]
+    assert whole == again, "a kept fold is as good as a trained one"
+    assert not (tmp_path / "out" / "trials" / "quick").exists()
+
+
+def test_a_kept_fold_of_another_schedule_counts_as_none(sweep):
+    trial = sweep.trials["quick"]
+    sweep.store.write_fold("quick", trial, run_fold(trial, 0))
+    assert sweep.store.read_fold("quick", trial, 0) is not None
+    assert sweep.store.read_fold("quick", replace(trial, schedule=replace(SCHEDULES[0], epochs=3)), 0) is None
+    assert sweep.store.read_fold("quick", trial, 1) is None
+
+
+def test_a_search_that_was_cut_off_proposes_what_it_would_have(sweep, tmp_path):
+    search = Search(num_trials=3, at_a_time=2, epochs=(1, 2))
+    searching = replace(sweep, recipe=SweepRecipe(schedules=SCHEDULES[:1], folds=2, search=search))
+    first = extended(searching)
+    assert list(first.trials) == ["quick", "trial-000", "trial-001"]
+    assert extended(searching) == first, "what was proposed before it was cut off comes first"
+    run(first, "trial-000")
+    run(first, "trial-001")
+    last = extended(first)
+    assert list(last.trials) == [*first.trials, "trial-002"] and extended(last) == last
+    assert extended(searching) == last
+    (tmp_path / "out" / "search.json").unlink()
+    assert extended(extended(searching)) == last, "the same errors give the same schedules"
 
 
 def test_options_of_an_object_store_stay_at_the_end():

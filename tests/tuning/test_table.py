@@ -7,8 +7,24 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import toy_cases
-from tuning.findings import compare, findings, sign_flip_p
-from tuning.table import PUBLISHED, Method, errors_csv, known_units, ladder_csv, ladder_dict, ladder_text, ratios
+from tuning.table import (
+    METHOD_NAMES,
+    PUBLISHED,
+    RATIOS,
+    SUCCESS_MM,
+    Method,
+    describe,
+    errors_csv,
+    in_order,
+    known_units,
+    ladder_csv,
+    ladder_dict,
+    ladder_text,
+    main_unit,
+    mean_errors,
+    pooled_errors,
+    ratios,
+)
 
 
 def shifted(cases, name, network, px):
@@ -49,6 +65,7 @@ def test_ratios_stand_beside_the_published_ones():
     assert paper == pytest.approx(6.63 / 8.40)
     assert found["CNN(ft) / NN(syn)"][0] == pytest.approx(1 / 6, rel=1e-4)
     assert set(PUBLISHED["hand"]) == set(PUBLISHED["body"])
+    assert not {name for pair in RATIOS for name in pair} - set(PUBLISHED["hand"])
 
 
 def test_text_csv_and_json_say_the_same():
@@ -73,35 +90,50 @@ def test_errors_csv_leaves_out_what_is_not_annotated():
     assert not any(row["case"] == "case001" and row["landmark"] == "middle_tip" for row in rows)
 
 
-def test_it_says_when_fine_tuning_does_not_help():
-    cases = toy_cases(16, 2)
-    text = " ".join(findings(cases, whole_ladder(cases, tuned=3.0), 1))
-    assert "Fine-tuning does not help here (heatmap)" in text and "50% more" in text
-    assert "Pre-training on renderings helps here" in text
-    text = " ".join(findings(cases, whole_ladder(cases), 1))
-    assert "Fine-tuning helps here (heatmap)" in text and "8 of 8 subjects, p = 0.008" in text
+def test_spread_and_success_are_the_closed_forms():
+    cases = toy_cases(4, 1, pixel_mm=2.0)
+    points = cases.points + np.arange(20.0).reshape(4, 5, 1) * np.array([0.5, 0.0])  # 0, 1, … 19 mm
+    method = Method(name="RF", network="", points=points)
+    (entry,) = ladder_dict(cases, [method])
+    assert entry["mm"]["median"] == pytest.approx(9.5, rel=1e-4)
+    assert entry["mm"]["p95"] == pytest.approx(18.05, rel=1e-4)
+    far = Method(name="RF", network="", points=cases.points + np.array([1.5, 0.0]))  # 3 mm, well off a threshold
+    (entry,) = ladder_dict(cases, [far])
+    assert [entry["mm"][f"within_{limit}_mm"] for limit in (1, 2, 4, 10)] == [0, 0, 1, 1]
+    assert entry["mm"]["landmarks"]["thumb_tip"]["within_4_mm"] == 1 and "within_4_mm" not in entry["px"]
+    assert set(SUCCESS_MM) == set(PUBLISHED)
 
 
-def test_two_subjects_are_described_and_not_tested():
-    cases = toy_cases(20, 10)
-    text = " ".join(findings(cases, whole_ladder(cases), 1))
-    assert "described, not tested" in text and "p =" not in text
+def test_what_is_unknown_is_nan_and_not_zero():
+    assert np.isnan(list(describe(np.full(3, np.nan), (1.0,)).values())).all()
+    assert np.isnan(describe(np.array([1.0]))["sd"])
 
 
-def test_choosing_on_the_same_cases_is_admitted():
-    cases = toy_cases(8, 1)
-    assert "chosen from 3" in findings(cases, whole_ladder(cases), 3)[-1]
-    assert "chosen from" not in " ".join(findings(cases, whole_ladder(cases), 1))
+def test_comparisons_are_in_mm_only_where_every_spacing_is_known():
+    cases = toy_cases(4, 1, pixel_mm=2.0)
+    assert main_unit(cases) == "mm"
+    cases.samples.pixel_mm[0] = np.nan
+    assert main_unit(cases) == "px" and "mm" in known_units(cases)
 
 
-def test_sign_flip_p_is_the_closed_form_for_unbroken_wins():
-    assert sign_flip_p(np.arange(1.0, 7.0)) == pytest.approx(2 / 2**6)
-    assert sign_flip_p(np.array([1.0, -1.0, 2.0, -2.0, 1.0, -1.0])) == 1.0
-    assert sign_flip_p(np.ones(30)) < 0.001
+def test_seeds_are_pooled_for_the_spread_and_averaged_for_comparisons():
+    cases = toy_cases(3, 1)
+    method = Method(
+        name="CNN(ft)", network="heatmap", points=cases.points, repeats=(cases.points + np.array([2.0, 0.0]),)
+    )
+    np.testing.assert_allclose(mean_errors(cases, method, "px"), 1.0, rtol=1e-5)
+    assert pooled_errors(cases, method, "px").shape == (6, 5)
+    (row, *_) = csv.DictReader(io.StringIO(ladder_csv(cases, [method])))
+    assert float(row["mean"]) == pytest.approx(1.0, rel=1e-5) and float(row["sd"]) > 1 and row["num_cases"] == "3"
 
 
-def test_subjects_count_once_in_a_comparison():
-    a, b = np.array([[0.0], [0.0], [0.0], [5.0]]), np.full((4, 1), 1.0)
-    result = compare(a, b, ["x", "x", "x", "y"])
-    assert result.difference == pytest.approx((-1 + 4) / 2)
-    assert (result.better, result.num_subjects, result.p) == (1, 2, None)
+def test_methods_are_listed_by_network_and_then_by_what_they_know():
+    cases = toy_cases(2, 1)
+    names = [("CNN(ft)", "b"), ("CNN(syn)", "b"), ("CNN(study)", "a"), ("RF", ""), ("mean shape", "")]
+    ordered = in_order([shifted(cases, name, network, 1.0) for name, network in names])
+    assert [m.label for m in ordered] == ["mean shape", "RF", "CNN(syn) b", "CNN(ft) b", "CNN(study) a"]
+    with pytest.raises(ValueError, match="allowed: mean shape"):
+        shifted(cases, "CNN", "a", 1.0)
+    with pytest.raises(ValueError, match="other shapes"):
+        Method(name="RF", network="", points=cases.points, repeats=(cases.points[:1],))
+    assert len(set(METHOD_NAMES)) == 9

@@ -14,8 +14,7 @@ from training.checkpoint import load_model, read_card, save_model
 from training.data import Patches
 from training.models import ModelRecipe, build_model
 from tuning.cases import check_network, read_cases
-from tuning.folds import make_folds
-from tuning.ladder import Protocol, Rung, nearest_methods, network_methods, num_jobs
+from tuning.folds import folds_text, make_folds
 from tuning.refit import (
     ChosenSchedule,
     as_json,
@@ -27,7 +26,7 @@ from tuning.refit import (
     save_refitted,
 )
 from tuning.schedule import Schedule
-from tuning.trial import Trial, TrialResult, fine_tune, from_json, run_fold, to_json
+from tuning.trial import Trial, TrialResult, fine_tune, from_json, read_material, run_fold, to_json
 
 QUICK = Schedule(name="quick", epochs=2, batch=4, rate=1e-3)
 
@@ -72,16 +71,6 @@ def test_a_network_never_learns_from_the_subjects_it_is_tested_on(place, start):
     assert ours.error_px != others.error_px
 
 
-def test_nearest_patches_of_the_study_leave_the_tested_subjects_out(place):
-    cases = read_cases(str(place / "study"), HAND, depth=False)
-    folds = make_folds(cases.subjects, 2, 1)
-    before = nearest_methods(toy_samples(10, 9), cases, folds)[1].points
-    cases.samples.landmarks[folds[0].test] += 50.0
-    after = nearest_methods(toy_samples(10, 9), cases, folds)[1].points
-    np.testing.assert_array_equal(before[folds[0].test], after[folds[0].test])
-    assert (before[folds[1].test] != after[folds[1].test]).all()
-
-
 def test_from_scratch_forgets_the_pretrained_weights(place):
     write_network(str(place / "changed"))
     loaded = load_model(str(place / "changed"))
@@ -96,16 +85,17 @@ def test_from_scratch_forgets_the_pretrained_weights(place):
     assert (tuned.points != run_fold(trial_of(place), 0).points).any()
 
 
-def test_frozen_features_stay_as_they_are_and_the_head_learns(place):
+@pytest.mark.parametrize("freeze", ["encoder", "features"])
+def test_frozen_layers_stay_as_they_are_and_the_others_learn(place, freeze):
     cases = read_cases(str(place / "study"), HAND, depth=False)
     loaded = load_model(str(place / "network"))
     before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-    frozen = replace(QUICK, freeze="features")
+    frozen = replace(QUICK, freeze=freeze)
     fine_tune(loaded.model, Patches.from_samples(cases.samples, HAND), frozen, loaded.card.train, seed=1)
-    head = {id(parameter) for parameter in loaded.model.head_parameters()}
+    learns = ("up.2.", "head.") if freeze == "features" else ("lateral.", "up.", "head.")
     for name, parameter in loaded.model.named_parameters():
         changed = bool((parameter.detach() != before[name]).any())
-        assert changed == (id(parameter) in head), name
+        assert changed == name.startswith(learns), name
         assert parameter.requires_grad
 
 
@@ -116,6 +106,21 @@ def test_fine_tuning_lowers_the_error_on_what_it_sees(place):
     longer = Schedule(epochs=30, batch=10, rate=3e-3)
     losses = fine_tune(loaded.model, patches, longer, loaded.card.train, seed=1)
     assert len(losses) == 30 and losses[-1] < 0.5 * losses[0]
+
+
+def test_material_read_once_gives_the_folds_of_material_read_each_time(place):
+    for start in ("pretrained", "scratch"):
+        trial = trial_of(place, start=start)
+        material = read_material(trial)
+        for number in range(2):
+            once, each = run_fold(trial, number, None, material), run_fold(trial, number)
+            np.testing.assert_array_equal(once.points, each.points)
+
+
+def test_folds_of_a_text_are_those_it_was_made_from(place):
+    subjects = read_cases(str(place / "study"), HAND, depth=False).subjects
+    text = folds_text(subjects, make_folds(subjects, 2, 1))
+    np.testing.assert_array_equal(run_fold(trial_of(place, folds=text), 1).points, run_fold(trial_of(place), 1).points)
 
 
 def test_a_diverging_schedule_is_a_clear_error(place):
@@ -243,18 +248,3 @@ def test_schedule_json_is_read_back_and_nothing_else_is(tmp_path):
         read_chosen(str(path))
     with pytest.raises(ValueError, match="cannot be read"):
         read_chosen(str(tmp_path / "nowhere.json"))
-
-
-@pytest.mark.slow
-def test_one_and_two_processes_climb_the_same_ladder(place):
-    cases = read_cases(str(place / "study"), HAND, depth=False)
-    protocol = Protocol(anatomy="hand", study=str(place / "study"), num_folds=2, seed=1)
-    rungs = [Rung(name="heatmap", uri=str(place / "network"), schedule=QUICK, scratch=QUICK)]
-    ladders, done = [], []
-    for workers in (1, 2):
-        ladders.append(network_methods(protocol, rungs, cases, workers, done.append))
-    assert sum(done) == 2 * num_jobs(protocol, rungs)
-    assert [method.label for method in ladders[0]] == ["CNN(syn) heatmap", "CNN(study) heatmap", "CNN(ft) heatmap"]
-    for one, two in zip(*ladders, strict=True):
-        np.testing.assert_array_equal(one.points, two.points)
-        assert np.isfinite(one.points).all()

@@ -10,9 +10,13 @@ from synth.domain.patch import Crop
 from synth.domain.schema import Samples, pack_silhouettes
 from synth.domain.shards import Manifest, write_manifest, write_shard
 from training.checkpoint import ModelCard, save_model
+from training.loop import Predictions
 from training.models import ModelRecipe, build_model
 from training.recipe import TrainRecipe
 from tuning.cases import Cases
+from tuning.folds import make_folds
+from tuning.schedule import Schedule
+from tuning.trial import FoldResult, TrialResult, fold_result
 
 ANGLES = np.radians([20.0, 60.0, 90.0, 120.0, 150.0])
 
@@ -96,3 +100,17 @@ def write_network(uri: str, **changes: object) -> str:
     card = replace(card, **changes)
     save_model(uri, build_model(recipe, card.anatomy), card)
     return uri
+
+
+def made_up_result(cases: Cases, schedule: Schedule, num_folds: int, error_px: float, **changes: object) -> TrialResult:
+    """A result without training: every landmark predicted `error_px` too far right; `changes` go to every fold."""
+
+    def result(number: int, test: np.ndarray) -> FoldResult:
+        points = (cases.points[test] + [error_px, 0]).astype(np.float32)
+        unknown = np.full(points.shape[:2], np.nan, np.float32)
+        losses = tuple(error_px * 0.9**epoch for epoch in range(schedule.epochs))
+        predictions = Predictions(points=points, sigma=unknown, depth=unknown)
+        return replace(fold_result(cases, folds[number], number, predictions, losses, 2.0), **changes)
+
+    folds = make_folds(cases.subjects, num_folds, 1)
+    return TrialResult(schedule=schedule, folds=tuple(result(number, fold.test) for number, fold in enumerate(folds)))
