@@ -9,9 +9,12 @@ series; a case is named after its file.
 MODEL: a model folder of pretrain.py or sweep.py, or an MLflow models:/ or runs:/ URI. A case that cannot be read is
 reported and the others go on. A volume takes a second or two. radius90_mm holds a landmark in 9 of 10 patients where
 the model was fine-tuned by sweep.py on a study like these scans, of no fewer than 9 subjects: the same kind of patient,
-scanner and annotation. It says nothing of other scans. Research use; not a medical device.
+scanner and annotation. It says nothing of other scans. annotate_next.csv names the cases whose annotation would teach
+the model most, the most uncertain first; corrected in 3D Slicer they go back with study.py --landmarks *.mrk.json.
+Research use; not a medical device.
 """
 
+import csv
 import hashlib
 import json
 from collections.abc import Sequence
@@ -25,7 +28,7 @@ from pipelines.cli import parser, progress, require_empty, run
 from pipelines.explain import add_explain_option, explain
 from pipelines.reading import add_reading_options, read_scan, reading_settings, require_side
 from synth.domain.cases import case_name, find_images, name_cases
-from synth.domain.landmarks import Prediction, write_predictions
+from synth.domain.landmarks import Prediction, escaped, write_predictions
 from synth.domain.parts import find_parts
 from synth.domain.reader import Reader
 from synth.domain.settings import ImportSettings
@@ -73,10 +76,16 @@ def main(argv: Sequence[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A case that was predicted: its rows of landmarks.csv, and its entry in run.json."""
+    """A case that was predicted: rows of landmarks.csv, its entry in run.json; uncertainty: see CasePrediction."""
 
     rows: list[Prediction]
     entry: dict[str, Any]
+    uncertainty: float
+
+    @property
+    def num_untrusted(self) -> int:
+        """How many landmarks were withheld though they lie in the field of view."""
+        return sum(row.status == "untrusted" for row in self.rows)
 
 
 def predict_all(
@@ -101,7 +110,8 @@ def predict_all(
                     parts = find_parts(prepared.shown, prepared.source)
                     picture = explain(prepared, parts, points, anatomy, settings, case, prepared.notes)
                     write_bytes(str(pictures), f"{case}.png", picture)
-                results.append(Result(rows=predicted.rows(case), entry=entry_of(case, path, prepared, predicted)))
+                entry = entry_of(case, path, prepared, predicted)
+                results.append(Result(rows=predicted.rows(case), entry=entry, uncertainty=predicted.uncertainty))
             bar.update()
     for result in results:
         print("".join(f"{result.entry['case']}: NOTE {note}\n" for note in result.entry["notes"]), end="", flush=True)
@@ -163,8 +173,9 @@ def record(
     settings: ImportSettings,
     out: Path,
 ) -> None:
-    """None; writes landmarks.csv and run.json."""
+    """None; writes landmarks.csv, annotate_next.csv and run.json."""
     write_predictions(out / "landmarks.csv", [row for result in results for row in result.rows])
+    write_next(out / "annotate_next.csv", results)
     card = loaded.card
     payload = {
         "format": "synthmark predictions 1",
@@ -180,6 +191,17 @@ def record(
         "failed": failures,
     }
     (out / "run.json").write_text(json.dumps(payload, indent=1) + "\n", encoding="utf-8")
+
+
+def write_next(path: Path, results: Sequence[Result]) -> None:
+    """None; writes the cases in the order to annotate them: most landmarks untrusted first, then the least certain."""
+    order = sorted(results, key=lambda result: (-result.num_untrusted, -result.uncertainty, result.entry["case"]))
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("rank", "case", "untrusted", "uncertainty_px"))
+        for rank, result in enumerate(order, 1):
+            known = f"{result.uncertainty:.3f}" if result.uncertainty else ""
+            writer.writerow((rank, escaped(result.entry["case"]), result.num_untrusted, known))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class CasePrediction:
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
-    sigma_mm: (K,) expected error along one axis in the image plane, NaN where unknown
+    sigma_px: (K,) expected error along one axis in patch px; sigma_mm: in the image plane; NaN where unknown
     radius90_mm: (K,) conformal radius in it of each landmark by itself; radius90_all_mm: of all together; NaN where not
         calibrated. None of these says anything of the depth
     num_calibration: (K,) subjects that the radius was calibrated on
@@ -51,6 +51,7 @@ class CasePrediction:
     source: NDArray[np.float64]
     patient_mm: NDArray[np.float64]
     viewer: NDArray[np.float64]
+    sigma_px: NDArray[np.float64]
     sigma_mm: NDArray[np.float64]
     radius90_mm: NDArray[np.float64]
     radius90_all_mm: NDArray[np.float64]
@@ -61,6 +62,12 @@ class CasePrediction:
     def trusted(self) -> NDArray[np.bool_]:
         """(K,) whether a landmark's status is ok."""
         return np.array([status == "ok" for status in self.status])
+
+    @property
+    def uncertainty(self) -> float:
+        """Mean expected error of the case's landmarks in patch px; 0 where the model knows none."""
+        known = self.sigma_px[np.isfinite(self.sigma_px)]
+        return float(known.mean()) if known.size else 0.0
 
     def positions(self) -> NDArray[np.float64]:
         """(K, 3) positions for 3D Slicer, NaN unless ok."""
@@ -111,6 +118,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         source=prepared.patch_map.source_points(points),
         patient_mm=patient,
         viewer=apply_affine(prepared.to_viewer, lifted),
+        sigma_px=sigma_px,
         sigma_mm=sigma_px * pixel_mm,
         radius90_mm=radius,
         radius90_all_mm=together,
