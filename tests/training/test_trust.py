@@ -19,6 +19,8 @@ from training.recipe import TrainRecipe
 from training.trust import Trust, describe
 from training.trust_learning import adapted, features_of, learn_trust, sound_features
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def patches(count: int, seed: int) -> Patches:
     return Patches.from_samples(toy_samples(count, seed), HAND)
