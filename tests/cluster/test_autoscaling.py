@@ -81,7 +81,8 @@ def cluster() -> Iterator[tuple[str, dict[str, str]]]:
     }  # fmt: skip
     command = [
         RAY, "start", "--head", "--block", "--num-cpus=0", "--node-ip-address=127.0.0.1", f"--port={gcs}",
-        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}", f"--autoscaling-config={folder}/fake.json",
+        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
+        f"--temp-dir={folder}", f"--autoscaling-config={folder}/fake.json",
         "--disable-usage-stats",
     ]  # fmt: skip
     with (Path(folder) / "head.log").open("wb") as log:

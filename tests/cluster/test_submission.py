@@ -38,7 +38,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[s
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path may have 107 characters
     command = [
         RAY, "start", "--head", "--block", "--num-cpus=3", "--node-ip-address=127.0.0.1", f"--port={port}",
-        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}", "--disable-usage-stats",
+        f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
+        f"--temp-dir={folder}", "--disable-usage-stats",
     ]  # fmt: skip
     said = tmp_path_factory.mktemp("head") / "head.log"
     with said.open("wb") as log:
