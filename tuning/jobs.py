@@ -1,10 +1,13 @@
 """The jobs of an evaluation: each trains or grows one thing on one fold and predicts its test cases, in any process."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
 from typing import Literal
 
 import numpy as np
@@ -102,9 +105,7 @@ def run_missing(protocol: Protocol, jobs: Sequence[Job], parts: str, workers: in
     Raises: ValueError where a network cannot be trained, or a process is lost.
     """
     missing = missing_jobs(jobs, parts)
-    # spawn: a forked child of a process that has used torch's threads can hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=context) as pool:
+    with processes(max(1, min(workers, len(missing)))) as pool:
         try:
             for done in as_completed([pool.submit(keep_job, protocol, job, parts) for job in missing]):
                 done.result()
@@ -115,6 +116,24 @@ def run_missing(protocol: Protocol, jobs: Sequence[Job], parts: str, workers: in
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def processes(number: int) -> ProcessPoolExecutor:
+    """A pool of so many processes, which end with this one however it ends."""
+    # spawn: a forked child of a process that has used torch's threads can hang
+    return ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """None; from now on this process is gone as soon as its parent is. Python's pools go on without it, for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def missing_jobs(jobs: Sequence[Job], parts: str) -> list[Job]:

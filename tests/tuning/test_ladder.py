@@ -1,5 +1,7 @@
 """The ladder: no rung knows whom it is measured on, workers change nothing, and what is finished is not run again."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import numpy as np
 import pytest
 
 from synth.domain.anatomy import HAND
+from tests.commands import ROOT
+from tests.faults.processes import wait_for
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.models import ModelRecipe
 from tuning.cases import read_cases
@@ -182,3 +186,22 @@ def test_one_and_two_processes_climb_the_same_ladder(place, tmp_path):
     assert network == "heatmap"
     np.testing.assert_array_equal(said.points, ladders[0][-1].points)
     assert protocol.folds[0] != protocol.folds[1] and len(parse_folds(protocol.folds[1], cases.subjects)) == 2
+
+
+@pytest.mark.slow
+def test_processes_end_with_a_killed_driver():
+    code = (
+        "import os, time\n"
+        "from tuning.jobs import processes\n"
+        "if __name__ == '__main__':\n"
+        "    with processes(1) as pool:\n"
+        "        print(pool.submit(os.getpid).result(), flush=True)\n"
+        "        pool.submit(time.sleep, 600).result()\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    worker = int(driver.stdout.readline())
+    assert Path(f"/proc/{worker}").exists()
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 30, "its worker ends")
