@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 
 .PHONY: help demo test test-all check format clean
 help:
-	@echo "make demo    the whole chain on virtual hands: render, pretrain, sweep, evaluate, predict (about 10 minutes)"
+	@echo "make demo    the whole chain on virtual hands: render, pretrain, sweep, evaluate, predict (about 15 minutes)"
 	@echo "make test    every test (about 25 minutes on 2 cores)"
 	@echo "make check   formatting, lint, types and the fast tests"
 	@echo "make clean   remove $(VENV) and $(OUT)"

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.fs as pafs
 
 from pipelines.cli import UsageError, as_dict, parser, positive, progress, resolve, run, show_recipe
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_manifest, read_samples
-from synth.domain.storage import filesystem, write_bytes
+from synth.domain.storage import read_bytes, write_bytes
 from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.cases import Cases, check_network, read_cases
@@ -156,20 +155,11 @@ def check_nested(uris: Sequence[str], chosen: Sequence[ChosenSchedule], protocol
     """Raise ValueError where schedules were chosen on inner folds of other outer folds than the evaluation's."""
     for uri, choice in zip(uris, chosen, strict=True):
         beside = uri.replace("schedule.json", "folds.csv")
-        if choice.by_fold and read_text(beside) != protocol.folds[0]:
+        if choice.by_fold and read_bytes(beside) != protocol.folds[0].encode():
             raise ValueError(
                 f"the schedules in {uri} were chosen on other folds than these; give --folds {beside}, on which "
                 "nobody is tested by what was chosen on that subject"
             )
-
-
-def read_text(uri: str) -> str | None:
-    """The text of a file, None where it is missing."""
-    fs, path = filesystem(uri)
-    if fs.get_file_info(path).type != pafs.FileType.File:
-        return None
-    with fs.open_input_stream(path) as stream:
-        return str(stream.read().decode())
 
 
 def ladder_of(plan: Plan, jobs: Sequence[Job], parts: str) -> Ladder:

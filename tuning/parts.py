@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.fs as pafs
 from numpy.typing import NDArray
 
-from synth.domain.storage import filesystem, has_files, write_bytes
+from synth.domain.storage import has_files, read_bytes, write_bytes
 from tuning.store import within
 
 FORMAT, SETTINGS = "synthmark evaluation", "settings.json"
@@ -34,7 +33,7 @@ class Part:
 
 def check_output(out: str) -> None:
     """Raise ValueError where OUT holds something that is no evaluation: nothing else is ever overwritten."""
-    if _read(within(out, "parts"), SETTINGS) is None and has_files(out):
+    if read_bytes(within(out, "parts"), SETTINGS) is None and has_files(out):
         raise ValueError(f"output {out} already holds files, but no evaluation; choose another --out or remove it")
 
 
@@ -45,7 +44,7 @@ def open_parts(out: str, settings: dict[str, Any]) -> str:
     """
     check_output(out)
     uri = within(out, "parts")
-    begun = _read(uri, SETTINGS)
+    begun = read_bytes(uri, SETTINGS)
     entry = {"format": FORMAT, "settings": settings}
     if begun is None:
         write_bytes(uri, SETTINGS, (json.dumps(entry, indent=1) + "\n").encode())
@@ -64,7 +63,7 @@ def write_part(uri: str, name: str, part: Part) -> None:
 
 def read_part(uri: str, name: str) -> Part | None:
     """The part of that name under OUT/parts, None where there is none yet."""
-    raw = _read(uri, f"{name}.npz")
+    raw = read_bytes(uri, f"{name}.npz")
     if raw is None:
         return None
     try:
@@ -72,11 +71,3 @@ def read_part(uri: str, name: str) -> Part | None:
             return Part(**arrays)
     except (ValueError, TypeError, OSError, zipfile.BadZipFile):
         return None
-
-
-def _read(uri: str, name: str) -> bytes | None:
-    fs, base = filesystem(uri)
-    if fs.get_file_info(f"{base}/{name}").type != pafs.FileType.File:
-        return None
-    with fs.open_input_stream(f"{base}/{name}") as stream:
-        return bytes(stream.read())

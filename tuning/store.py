@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from synth.domain.storage import filesystem, write_bytes
+from synth.domain.storage import filesystem, read_bytes, write_bytes
 from tuning.trial import FoldResult, Trial, TrialResult, from_json, to_json
 
 
@@ -22,12 +22,9 @@ def within(uri: str, folder: str) -> str:
 
 def read_json(uri: str, name: str) -> dict[str, Any] | None:
     """The object in a JSON file under `uri`, or None where it is missing or no such object."""
-    fs, base = filesystem(uri)
-    path = f"{base}/{name}"
-    if fs.get_file_info(path).type != pafs.FileType.File:
+    raw = read_bytes(uri, name)
+    if raw is None:
         return None
-    with fs.open_input_stream(path) as stream:
-        raw = stream.read()
     try:
         entry = json.loads(raw)
     except ValueError:

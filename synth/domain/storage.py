@@ -33,6 +33,16 @@ def has_files(uri: str) -> bool:
     return fs.get_file_info(base).type == pafs.FileType.File or bool(fs.get_file_info(listing))
 
 
+def read_bytes(uri: str, name: str = "") -> bytes | None:
+    """What a file under `uri` holds, or without a name the file at `uri`; None where it is missing."""
+    fs, base = filesystem(uri)
+    path = f"{base}/{name}" if name else base
+    if fs.get_file_info(path).type != pafs.FileType.File:
+        return None
+    with fs.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
 def write_bytes(uri: str, name: str, data: bytes) -> None:
     """Put a file under `uri` in one step: all of it under a temporary name, then a rename (a copy in object stores)."""
     fs, base = filesystem(uri)
