@@ -7,7 +7,6 @@ is not counted (a compiled network is compiled in it). Per second of processor t
 counts little; medians, and their ratios to float32 without any option.
 """
 
-import argparse
 import itertools
 import json
 import statistics
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 
 from tests.benchmarks.surroundings import surroundings
-from tests.benchmarks.train import job_of
+from tests.benchmarks.train import arguments, job_of
 from training.job import PretrainJob
 from training.loop import Hooks, fit
 from training.pretraining import new_model
@@ -47,12 +46,7 @@ def rate(job: PretrainJob) -> float:
 
 def main() -> None:
     """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("recipe")
-    options.add_argument("--data", required=True, help="folder of renderings")
-    options.add_argument("--rows", type=int, default=1024, help="how many of them")
-    options.add_argument("--repeats", type=int, default=3)
-    given = options.parse_args()
+    given = arguments(__doc__, 1024).parse_args()
     torch.set_num_threads(1)
     rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
     with tempfile.TemporaryDirectory(prefix="synthmark-benchmark-") as folder:

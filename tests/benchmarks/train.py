@@ -187,13 +187,19 @@ def job_of(options: argparse.Namespace, folder: str) -> PretrainJob:
     return replace(job, train=replace(job.train, epochs=EPOCHS))
 
 
-def main() -> None:
-    """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(doc: str | None, rows: int) -> argparse.ArgumentParser:
+    """The options of a benchmark of training; rows: the default of --rows."""
+    options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("recipe")
     options.add_argument("--data", required=True, help="folder of renderings")
-    options.add_argument("--rows", type=int, default=8192, help="how many of them")
+    options.add_argument("--rows", type=int, default=rows, help="how many of them")
     options.add_argument("--repeats", type=int, default=3)
+    return options
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments(__doc__, 8192)
     options.add_argument("--measure", choices=MEASURES, help="one measure, in this process")
     given = options.parse_args()
     if given.measure:
