@@ -1,4 +1,4 @@
-"""Broken inputs, made from sound silhouettes and cut anew as an import would cut them: what is not to be predicted."""
+"""Broken inputs, made from sound patches and cut anew as an import would cut them: what is not to be predicted."""
 
 from collections.abc import Callable
 
@@ -6,58 +6,69 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.domain.patch import Crop, sample_mask, silhouette_box
+from synth.domain.patch import Crop, sample_mask, sample_nearest, silhouette_box
 
-Masks = NDArray[np.bool_]
+Images = NDArray[np.float32]  # (N, C, H, W): the silhouette in {0, 1}, then planes in mm, 0 where there is no tissue
+BLOB_MM = (20.0, 300.0)  # what planes of a blob vary between
 
 
-def broken(masks: Masks, base: str, crop: Crop, rng: np.random.Generator) -> dict[str, Masks]:
-    """Name -> broken patches (N, H, W) of N sound ones: turned, halved, joined to another's, or nothing at all.
+def broken(images: Images, base: str, crop: Crop, rng: np.random.Generator) -> dict[str, Images]:
+    """Name -> broken patches (N, C, H, W) of N sound ones: turned, halved, joined to another's, or nothing at all.
 
     A mirrored body is none: in the common domain it looks like any other.
     """
-    height, width = masks.shape[1:]
-    made: dict[str, Callable[[], Masks]] = {
-        "upside-down": lambda: masks[:, ::-1],
-        "lying across": lambda: masks.transpose(0, 2, 1),
-        "upper half": lambda: masks[:, : height // 2],
-        "lower half": lambda: masks[:, height // 2 :],
-        "left half": lambda: masks[:, :, : width // 2],
-        "right half": lambda: masks[:, :, width // 2 :],
-        "fused halves": lambda: _fused(masks, rng),
-        "blob": lambda: np.stack([_blob((height, width), rng) for _ in masks]),
+    size = height, width = images.shape[2], images.shape[3]
+    made: dict[str, Callable[[], Images]] = {
+        "upside-down": lambda: images[:, :, ::-1],
+        "lying across": lambda: images.transpose(0, 1, 3, 2),
+        "upper half": lambda: images[:, :, : height // 2],
+        "lower half": lambda: images[:, :, height // 2 :],
+        "left half": lambda: images[..., : width // 2],
+        "right half": lambda: images[..., width // 2 :],
+        "fused halves": lambda: _fused(images, rng),
+        "blob": lambda: np.stack([_blob(image.shape, rng) for image in images]),
     }
     if base == "hand":
-        made["mirrored"] = lambda: masks[:, :, ::-1]
-    return {name: cut_again(make(), (height, width), crop) for name, make in made.items()}
+        made["mirrored"] = lambda: images[..., ::-1]
+    return {name: cut_again(make(), size, crop) for name, make in made.items()}
 
 
-def cut_again(masks: Masks, size: tuple[int, int], crop: Crop) -> Masks:
-    """(N, *size) the largest part of each mask in a patch of its own; without pixels it stays empty."""
-    return np.stack([_cut(_largest(mask), size, crop) for mask in masks])
+def cut_again(images: Images, size: tuple[int, int], crop: Crop) -> Images:
+    """(N, C, *size) the largest part of each silhouette, with its planes, in a patch of its own; without pixels: 0."""
+    return np.stack([_cut(image, size, crop) for image in images])
 
 
-def _fused(masks: Masks, rng: np.random.Generator) -> Masks:
+def _fused(images: Images, rng: np.random.Generator) -> Images:
     """The upper half of each over the lower half of the one before it, moved sideways."""
-    half, reach = masks.shape[1] // 2, masks.shape[2] // 8
-    shifts = rng.integers(-reach, reach + 1, len(masks))
-    lower = np.roll(masks, 1, axis=0)[:, half:]
-    moved = np.stack([np.roll(low, int(shift), axis=1) for low, shift in zip(lower, shifts, strict=True)])
-    return np.concatenate([masks[:, :half], moved], axis=1)
+    half, reach = images.shape[2] // 2, images.shape[3] // 8
+    shifts = rng.integers(-reach, reach + 1, len(images))
+    lower = np.roll(images, 1, axis=0)[:, :, half:]
+    moved = np.stack([np.roll(low, int(shift), axis=2) for low, shift in zip(lower, shifts, strict=True)])
+    return np.concatenate([images[:, :, :half], moved], axis=2)
 
 
-def _blob(size: tuple[int, int], rng: np.random.Generator) -> Masks:
-    field = ndimage.gaussian_filter(rng.normal(0, 1, size), rng.uniform(3, 12))
-    return np.asarray(field > np.quantile(field, rng.uniform(0.4, 0.8)))
+def _blob(shape: tuple[int, ...], rng: np.random.Generator) -> Images:
+    """(C, H, W) a smooth shape of smooth planes."""
+    field = ndimage.gaussian_filter(rng.normal(0, 1, shape[1:]), rng.uniform(3, 12))
+    mask = field > np.quantile(field, rng.uniform(0.4, 0.8))
+    planes = [ndimage.gaussian_filter(rng.normal(0, 1, shape[1:]), rng.uniform(3, 12)) for _ in range(1, shape[0])]
+    low, high = BLOB_MM
+    scaled = [mask * (low + (high - low) * (plane - plane.min()) / np.ptp(plane)) for plane in planes]
+    return np.asarray(np.stack([mask, *scaled]), np.float32)
 
 
-def _largest(mask: Masks) -> Masks:
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     labels, count = ndimage.label(mask, np.ones((3, 3)))
     return mask if count == 0 else np.asarray(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
 
 
-def _cut(mask: Masks, size: tuple[int, int], crop: Crop) -> Masks:
-    if not mask.any():
-        return np.zeros(size, np.bool_)
+def _cut(image: Images, size: tuple[int, int], crop: Crop) -> Images:
+    part = _largest(image[0] > 0.5)
+    if not part.any():
+        return np.zeros((len(image), *size), np.float32)
     free = Crop(margin=crop.margin, fit=crop.fit)  # a mask has no millimetres
-    return sample_mask(mask, free.window(silhouette_box(mask), size, None), size)
+    window = free.window(silhouette_box(part), size, None)
+    mask = sample_mask(part, window, size)
+    return np.asarray(
+        np.stack([mask, *(mask * sample_nearest(plane, window, size) for plane in image[1:])]), np.float32
+    )

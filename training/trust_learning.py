@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from training.augment import change, draw_changes
-from training.broken import Masks, broken
+from training.broken import Images, broken
 from training.data import Batch, Patches
 from training.models import LandmarkNet
 from training.recipe import TrainRecipe
@@ -26,10 +26,10 @@ BATCH = 128
 def learn_trust(model: LandmarkNet, patches: Patches, base: str, train: TrainRecipe, seed: int) -> Trust | None:
     """Trust for inputs of `model`, from N sound patches of a "hand" or "body".
 
-    None where they are fewer than LEAST, and for a network that reads depth or thickness: broken ones have none.
-    train: how the network's training varies patches. Every other patch is kept from the regression, for the limit.
+    None where they are fewer than LEAST. train: how the network's training varies patches. Every other patch is kept
+    from the regression, for the limit.
     """
-    if len(patches) < LEAST or not set(model.inputs) <= {"silhouette", "observed"}:
+    if len(patches) < LEAST:
         return None
     learnt, kept = (patches.select(torch.arange(start, len(patches), 2)) for start in (0, 1))
     sound = sound_features(model, learnt, train, np.random.default_rng([seed, 0]))
@@ -70,13 +70,32 @@ def sound_features(model: LandmarkNet, patches: Patches, train: TrainRecipe, rng
 
 def broken_features(model: LandmarkNet, patches: Patches, base: str, rng: np.random.Generator) -> dict[str, Features]:
     """Name -> (N, F) features of patches broken in that way."""
-    masks = patches.images(torch.arange(len(patches)))[:, 0].cpu().numpy() > 0.5
-    return {name: features_of(model, made) for name, made in broken(masks, base, patches.crop, rng).items()}
+    images = images_of(model, patches.batch(torch.arange(len(patches))))
+    return {name: features_of(model, made) for name, made in broken(images, base, patches.crop, rng).items()}
 
 
-def features_of(model: LandmarkNet, masks: Masks) -> Features:
-    """(N, F) features of silhouettes (N, H, W) that were observed all over."""
-    images = torch.as_tensor(masks, dtype=torch.float32, device=model.unit.device)[:, None]
-    points = torch.zeros(len(images), model.num_landmarks, 2, device=model.unit.device)
-    batch = Batch(silhouette=images, depth_mm=None, observed=torch.ones_like(images), points=points)
-    return np.concatenate([describe(model, batch.part(slice(at, at + BATCH))) for at in range(0, len(images), BATCH)])
+def images_of(model: LandmarkNet, batch: Batch) -> Images:
+    """(N, C, H, W) the silhouettes of a batch with the planes in mm that the model reads."""
+    planes = {"depth": batch.depth_mm, "thickness": batch.thickness_mm}
+    read = [plane for name in _planes(model) if (plane := planes[name]) is not None]
+    return np.asarray(torch.cat([batch.silhouette, *read], 1).cpu().numpy())
+
+
+def features_of(model: LandmarkNet, images: Images) -> Features:
+    """(N, F) features of images (N, C, H, W), as images_of gives them, that were observed all over."""
+    shown = torch.as_tensor(images, dtype=torch.float32, device=model.unit.device)
+    planes = {f"{name}_mm": shown[:, k : k + 1] for k, name in enumerate(_planes(model), 1)}
+    points = torch.zeros(len(shown), model.num_landmarks, 2, device=model.unit.device)
+    silhouette = shown[:, :1]
+    batch = Batch(
+        silhouette=silhouette,
+        depth_mm=planes.get("depth_mm"),
+        thickness_mm=planes.get("thickness_mm"),
+        observed=torch.ones_like(silhouette),
+        points=points,
+    )
+    return np.concatenate([describe(model, batch.part(slice(at, at + BATCH))) for at in range(0, len(shown), BATCH)])
+
+
+def _planes(model: LandmarkNet) -> list[str]:
+    return [name for name in model.inputs if name in ("depth", "thickness")]

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from synth.domain.shards import read_manifest, read_samples
 from tests.benchmarks.surroundings import surroundings
 from training.augment import change, draw_changes
-from training.broken import Masks, broken, cut_again
+from training.broken import Images, broken, cut_again
 from training.checkpoint import LoadedModel, load_model
 from training.data import Batch, Patches
 from training.predict import FAR_FROM_TISSUE, LARGEST_SIGMA
 from training.trust import describe
-from training.trust_learning import features_of
+from training.trust_learning import features_of, images_of
 
 GOOD = 0.05  # of the patch's longer side
 CASES = 512
@@ -76,14 +76,14 @@ def sound_batches(loaded: LoadedModel, sound: dict[str, str]) -> dict[str, tuple
     return found
 
 
-def foreign(masks: Masks, others: Masks, children: Masks | None) -> dict[str, Masks]:
+def foreign(images: Images, others: Images, children: Images | None) -> dict[str, Images]:
     """Broken inputs of kinds that trust is not learnt with, not yet cut."""
-    height, width = masks.shape[1:]
+    height, width = images.shape[2:]
     made = {
         "other anatomy": others,
-        "upper third": masks[:, : height // 3],
-        "lower two thirds": masks[:, height // 3 :],
-        "two overlapping": masks | np.roll(np.roll(masks, 1, 0), width // 4, 2),
+        "upper third": images[:, :, : height // 3],
+        "lower two thirds": images[:, :, height // 3 :],
+        "two overlapping": np.maximum(images, np.roll(np.roll(images, 1, 0), width // 4, 3)),
     }
     return made if children is None else made | {"child": children}
 
@@ -107,13 +107,13 @@ def report(loaded: LoadedModel, given: argparse.Namespace) -> dict[str, Any]:
         curve += risk_curve(name, found, seen)
     if given.curve:
         write_curve(given.curve, curve)
-    masks = next(iter(batches.values()))[0].silhouette[:256, 0].numpy() > 0.5
-    kinds = broken(masks, anatomy.base, loaded.card.crop, np.random.default_rng([77, 2]))
-    others = read_mask(given.other)
-    children = read_mask(given.children) if given.children else None
-    unlearnt = {k: cut_again(v, anatomy.size, loaded.card.crop) for k, v in foreign(masks, others, children).items()}
+    images = images_of(loaded.model, next(iter(batches.values()))[0].part(slice(0, 256)))
+    kinds = broken(images, anatomy.base, loaded.card.crop, np.random.default_rng([77, 2]))
+    others = read_images(loaded, given.other)
+    children = read_images(loaded, given.children) if given.children else None
+    unlearnt = {k: cut_again(v, anatomy.size, loaded.card.crop) for k, v in foreign(images, others, children).items()}
 
-    def flagged(made: dict[str, Masks]) -> dict[str, float]:
+    def flagged(made: dict[str, Images]) -> dict[str, float]:
         return {k: float((trust.scores(features_of(loaded.model, v)) > trust.limit).mean()) for k, v in made.items()}
 
     return {"sound": sound, "flagged": flagged(kinds), "flagged_unlearnt": flagged(unlearnt)}
@@ -135,11 +135,10 @@ def write_curve(path: Path, rows: list[tuple[str, float, float]]) -> None:
         writer.writerows((name, f"{share:.3f}", f"{error:.4f}") for name, share, error in rows)
 
 
-def read_mask(uri: str) -> Masks:
-    """(N, H, W) silhouettes of renderings, 256 at most."""
-    anatomy = read_manifest(uri).anatomy
-    patches = Patches.from_samples(read_samples(uri, anatomy, limit=256), anatomy)
-    return patches.images(torch.arange(len(patches)))[:, 0].numpy() > 0.5
+def read_images(loaded: LoadedModel, uri: str) -> Images:
+    """(N, C, H, W) renderings, 256 at most, as the model reads them."""
+    patches = read_patches(loaded, uri)
+    return images_of(loaded.model, patches.batch(torch.arange(min(256, len(patches)))))
 
 
 def _mean(values: NDArray[Any]) -> float | None:

@@ -17,7 +17,7 @@ from training.models import ModelRecipe, build_model
 from training.predict import predict_case
 from training.recipe import TrainRecipe
 from training.trust import Trust, describe
-from training.trust_learning import adapted, features_of, learn_trust, sound_features
+from training.trust_learning import adapted, features_of, images_of, learn_trust, sound_features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,8 +31,8 @@ def network(name: str = "heatmap"):
     return build_model(ModelRecipe(network=name, width=8), HAND).eval()
 
 
-def masks(count: int) -> np.ndarray:
-    return unpack_silhouettes(toy_samples(count, 2).packed, HAND.size)
+def images(count: int) -> np.ndarray:
+    return unpack_silhouettes(toy_samples(count, 2).packed, HAND.size)[:, None].astype(np.float32)
 
 
 @pytest.mark.slow
@@ -43,25 +43,53 @@ def test_sound_hands_pass_and_broken_ones_do_not(name):
     trust = learn_trust(model, patches(80, 1), "hand", train, 1)
     sound = trust.scores(sound_features(model, patches(40, 5), train, np.random.default_rng(1))) > trust.limit
     assert sound.mean() < 0.15
-    found = broken(masks(40), "hand", Crop(), np.random.default_rng(2))
+    found = broken(images(40), "hand", Crop(), np.random.default_rng(2))
     flagged = {kind: (trust.scores(features_of(model, made)) > trust.limit).mean() for kind, made in found.items()}
     assert np.mean(list(flagged.values())) > 0.8 and flagged["upside-down"] > 0.9, flagged
 
 
 def test_broken_patches_are_cut_as_an_import_would_cut_them():
-    sound = masks(6)
+    sound = images(6)
     made = broken(sound, "hand", Crop(), np.random.default_rng(1))
     assert "mirrored" not in broken(sound[:1], "body", Crop(), np.random.default_rng(1))
     for kind, bad in made.items():
-        assert bad.shape == sound.shape and bad.any((1, 2)).all(), kind
-        rows, cols = (np.flatnonzero(bad[0].any(axis)) for axis in (1, 0))
+        assert bad.shape == sound.shape and bad.any((1, 2, 3)).all(), kind
+        rows, cols = (np.flatnonzero(bad[0, 0].any(axis)) for axis in (1, 0))
         assert max(np.ptp(rows), np.ptp(cols)) + 1 == pytest.approx(96 / 1.08, abs=2), kind
 
 
-def test_too_few_patches_and_networks_that_read_depth_learn_no_trust():
+def test_too_few_patches_teach_no_trust():
     assert learn_trust(network(), patches(19, 1), "hand", TrainRecipe(), 1) is None
-    deep = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND)
-    assert learn_trust(deep, patches(40, 1), "hand", TrainRecipe(), 1) is None
+
+
+def deep_patches(count: int, seed: int) -> Patches:
+    """Toy hands whose depth rises from left to right."""
+    samples = toy_samples(count, seed)
+    tissue = unpack_silhouettes(samples.packed, HAND.size)
+    ramp = np.linspace(50, 150, HAND.size[1], dtype=np.float32)
+    return Patches.from_samples(replace(samples, depth_mm=tissue * ramp), HAND, inputs=("depth",))
+
+
+def test_planes_are_broken_with_their_silhouettes():
+    model = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND).eval()
+    sound = images_of(model, deep_patches(6, 2).batch(torch.arange(6)))
+    for kind, bad in broken(sound, "hand", Crop(), np.random.default_rng(1)).items():
+        assert ((bad[:, 1] > 0) == (bad[:, 0] > 0)).mean() > 0.99, kind
+        rise = np.polyfit(np.nonzero(bad[0, 0])[1], bad[0, 1][bad[0, 0] > 0], 1)[0]
+        assert (rise < 0) == (kind == "mirrored") or kind in ("blob", "lying across"), kind
+
+
+@pytest.mark.slow
+def test_a_network_that_reads_depth_learns_trust():
+    torch.manual_seed(3)
+    model = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND).eval()
+    train = TrainRecipe(augment=0.5)
+    trust = learn_trust(model, deep_patches(80, 1), "hand", train, 1)
+    own = deep_patches(40, 5)
+    sound = trust.scores(sound_features(model, own, train, np.random.default_rng(1))) > trust.limit
+    bad = broken(images_of(model, own.batch(torch.arange(40))), "hand", Crop(), np.random.default_rng(2))
+    flagged = {kind: (trust.scores(features_of(model, made)) > trust.limit).mean() for kind, made in bad.items()}
+    assert sound.mean() < 0.15 and np.mean(list(flagged.values())) > 0.8, flagged
 
 
 def test_fine_tuning_raises_the_limit_for_its_own_patches_and_never_lowers_it():
