@@ -17,7 +17,7 @@ On 2 cores: 20 hands, 2 folds, one heatmap network, in about a minute.
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from pipelines.cli import UsageError, as_dict, parser, positive, progress, resol
 from pipelines.recipes import Recipe
 from synth.domain.anatomy import anatomy_named
 from synth.domain.shards import Manifest, read_manifest, read_samples
-from synth.domain.storage import read_bytes, write_bytes
+from synth.domain.storage import read_bytes
 from training.job import absolute_uri
 from training.provenance import git_commit, versions
 from tuning.cases import Cases, check_network, read_cases
@@ -40,8 +40,8 @@ from tuning.parts import check_output, open_parts
 from tuning.refit import ChosenSchedule, read_chosen
 from tuning.report import Ladder, write_report
 from tuning.schedule import Schedule
-from tuning.table import Unit, known_units, ladder_text, ratios
-from tuning.worth import Worth, measured, subset_jobs, worth_csv, worth_figure
+from tuning.table import known_units, ladder_text, ratios
+from tuning.worth import measured, subset_jobs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,9 +71,9 @@ def main(argv: Sequence[str]) -> str:
     with progress(len(missing_jobs([*jobs, *subsets], parts)), "job", f"{len(plan.rungs)} network(s)") as bar:
         run_missing(plan.protocol, [*jobs, *subsets], parts, given.workers, bar.update)
     ladder = ladder_of(plan, jobs, parts)
-    write_report(ladder, given.out)
     if given.worth is not None:
-        write_worth(given.out, measured([*jobs, *subsets], plan.protocol, parts, plan.cases))
+        ladder = replace(ladder, worth=measured([*jobs, *subsets], plan.protocol, parts, plan.cases))
+    write_report(ladder, given.out)
     print_ladder(ladder)
     return f"{given.out}/report.html: {len(ladder.methods)} methods on {len(plan.cases)} cases"
 
@@ -186,13 +186,6 @@ def ladder_of(plan: Plan, jobs: Sequence[Job], parts: str) -> Ladder:
 def biased(choice: ChosenSchedule, cases: Cases) -> bool:
     """Whether the schedule was chosen by its error on these very cases, not on inner folds."""
     return choice.study_digest == cases.digest and not choice.by_fold
-
-
-def write_worth(out: str, curves: Sequence[Worth]) -> None:
-    """None; writes worth.csv and worth.svg under the URI `out`, the figure in mm where they are known."""
-    unit: Unit = "mm" if "mm" in curves[0].errors else "px"
-    write_bytes(out, "worth.csv", worth_csv(curves).encode())
-    write_bytes(out, "worth.svg", worth_figure(curves, unit))
 
 
 def rungs_of(recipe: Recipe, pretrained: Sequence[str], chosen: Sequence[ChosenSchedule], cases: Cases) -> list[Rung]:

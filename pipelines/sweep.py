@@ -174,6 +174,7 @@ def finish(sweep: Sweep, recipe: Recipe, cases: Cases, record: tracking.Run) -> 
     record.log_files(model_files(within(sweep.out, "model")), "model")
     if nested:
         record.log_metrics({"nested_error_px": nested.error_px})
+        record.log(tags={f"synthmark.nested.{fold}": chosen.name for fold, chosen in enumerate(nested.by_fold)})
     return chosen
 
 

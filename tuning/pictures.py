@@ -9,7 +9,8 @@ from synth.domain.schema import Samples
 from tuning.cases import Cases
 from tuning.diagrams import bar_figure, by_case_figure, case_means, cumulative_figure, worst_first
 from tuning.figures import case_figure, common_figure, domain_figure
-from tuning.table import UNIT_NAMES, Method, describe, main_unit, mean_errors
+from tuning.table import UNIT_NAMES, Method, Unit, describe, main_unit, mean_errors
+from tuning.worth import Worth, worth_figure
 
 MOST_PICTURES = 60  # of cases in one report; the worst are always among them
 NUM_WORST = 5
@@ -35,6 +36,18 @@ class Picture:
         """Its bytes as an address that loads nothing."""
         kind = "image/svg+xml" if self.form == "svg" else "image/png"
         return f"data:{kind};base64,{base64.b64encode(self.data).decode()}"
+
+
+def worth_picture(curves: Sequence[Worth]) -> Picture:
+    """The error against the number of annotated subjects, in mm where they are known."""
+    unit: Unit = "mm" if "mm" in curves[0].errors else "px"
+    return Picture(
+        name="worth",
+        title="What pre-training is worth",
+        caption="Mean error after training on so many annotated subjects of each fold, on the same test cases; the "
+        "band spans the draws of those subjects. Numbers: worth.csv.",
+        data=worth_figure(curves, unit),
+    )
 
 
 def pictures_of(cases: Cases, methods: Sequence[Method], synthetic: Samples) -> list[Picture]:

@@ -17,7 +17,7 @@ from tuning.depth_errors import depth_findings, depth_rows
 from tuning.findings import findings, headline
 from tuning.folds import Fold, folds_text
 from tuning.page import page_text
-from tuning.pictures import Picture, pictures_of
+from tuning.pictures import Picture, pictures_of, worth_picture
 from tuning.seeds import seed_spreads
 from tuning.table import (
     Method,
@@ -41,6 +41,7 @@ from tuning.tables import (
     spread_table,
     visibility_table,
 )
+from tuning.worth import Worth, worth_csv
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +52,7 @@ class Ladder:
     depths: name of the depth method → (N, K) mm it misses by, NaN where unknown; "mean depth" first
     num_schedules: how many the fine-tuning schedule was chosen from on this study
     facts: what was compared, in words; settings: JSON types that repeat it
+    worth: errors by number of training subjects, where those were asked for
     """
 
     title: str
@@ -62,6 +64,7 @@ class Ladder:
     num_schedules: int
     facts: Sequence[tuple[str, str]]
     settings: dict[str, Any]
+    worth: Sequence[Worth] = ()
 
     @property
     def ordered(self) -> list[Method]:
@@ -91,13 +94,15 @@ class Ladder:
 def write_report(ladder: Ladder, out: str) -> None:
     """Write ladder.csv, errors.csv, folds.csv, results.json, the figures and, last, report.html under the URI `out`."""
     cases, methods = ladder.cases, ladder.ordered
-    pictures = pictures_of(cases, methods, ladder.synthetic)
+    worth = [worth_picture(ladder.worth)] if ladder.worth else []
+    pictures = [*worth, *pictures_of(cases, methods, ladder.synthetic)]
     page = render_page(ladder, pictures)
     texts = {
         "ladder.csv": ladder_csv(cases, methods),
         "errors.csv": errors_csv(cases, methods, ladder.fold_of),
         "folds.csv": folds_text(cases.subjects, ladder.folds),
         "results.json": json.dumps(results(ladder), indent=1, allow_nan=False) + "\n",
+        **({"worth.csv": worth_csv(ladder.worth)} if ladder.worth else {}),
     }
     for name, text in texts.items():
         write_bytes(out, name, text.encode())

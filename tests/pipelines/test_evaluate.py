@@ -85,6 +85,6 @@ def test_what_is_finished_is_kept_and_more_may_be_asked_for(place):
     assert (out / "ladder.csv").read_bytes() == report
     with (out / "worth.csv").open() as stream:
         assert {row["num_subjects"] for row in csv.DictReader(stream)} == {"1", "5"}
-    assert (out / "worth.svg").exists()
+    assert (out / "worth.svg").exists() and 'id="worth"' in (out / "report.html").read_text()
     with pytest.raises(ValueError, match="other settings"):
         main(command(place, "--set", "sweep.seed=2"))

@@ -45,6 +45,8 @@ def test_nested_and_plain_figures_stand_side_by_side_on_the_given_folds(sweep, t
     printed = [float(re.search(rf"^{name} \(.*: ([\d.]+)", done.stdout, re.M)[1]) for name in ("plain", "nested")]
     assert printed == pytest.approx([chosen.error_px, chosen.nested_error_px], abs=1e-3)
     assert "nested; plain: " in done.stdout.strip().splitlines()[-1]
+    by_fold = {f"synthmark.nested.{fold}": schedule.name for fold, schedule in enumerate(chosen.by_fold)}
+    assert len(find_runs(open_experiment("sweep", f"sqlite:///{tmp_path}/mlflow.db"), by_fold)) == 1
     assert sorted(path.name for path in (tmp_path / "out" / "trials" / "inner-001").iterdir()) == [
         "fast.json", "slow.json",
     ]  # fmt: skip
