@@ -24,7 +24,8 @@ class TrainRecipe:
         counts as a px of the heatmap network, or as a unit of eq. (1)
     augment: strength of the geometric augmentation, 0 is none
     views: fields of view and artefacts that are varied; Views() varies nothing
-    precision: "bfloat16" computes convolutions and products in it; weights and the loss stay float32
+    precision: "bfloat16" computes convolutions and products in it, where the device has it; weights and the loss stay
+        float32
     channels_last: images and weights lie in memory with the channels of a pixel side by side
     fused: the optimiser moves all weights in one go
     compile: the network is compiled at its first step, which pays in long runs; fine-tuning does not

@@ -12,6 +12,7 @@ from tests.training.toy import toy_samples
 from training import plan
 from training.checkpoint import latest_state, restore_state, save_state
 from training.data import Patches
+from training.execution import autocast
 from training.loop import Hooks, fit
 from training.models import LandmarkNet, ModelRecipe, build_model
 from training.plan import Progress, num_steps, order
@@ -63,6 +64,16 @@ def test_options_of_execution_do_not_change_what_is_learnt(change, model):
 def test_a_compiled_network_learns_the_same():
     # torch 2.13 on a CPU: the compiled group normalisation is the more exact one, by 3e-4 of its output
     assert_same(replace(PLAIN, compile=True), PLAIN, rel=5e-4)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_bfloat16_is_used_only_where_the_processor_has_it(able, monkeypatch):
+    """Without it torch imitates it, many times as slowly."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able)
+    image, weight = torch.ones(1, 1, 8, 8), torch.ones(1, 1, 3, 3)
+    with autocast("bfloat16", torch.device("cpu")):
+        computed = torch.nn.functional.conv2d(image, weight)
+    assert computed.dtype == (torch.bfloat16 if able else torch.float32)
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch):
