@@ -26,7 +26,7 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16, and does not merely imitate it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def lay_out(model: nn.Module, recipe: TrainRecipe) -> None:
