@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -83,18 +84,21 @@ class Listener:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[Any]:
-    """A context with a Board (a Ray actor's handle) whose news reach the listener, all of it by the context's end."""
+    """A context with a Board (a Ray actor's handle) whose news reach the listener, all of it by the context's end.
+
+    What the listener raises ends the listening and is raised at the context's end: training does not stop for it.
+    """
     # with the driver: any other node may be lost
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board = ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(board, stop, listener), daemon=True)
-    watcher.start()
-    try:
-        yield board
-    finally:
-        stop.set()
-        watcher.join()
+    with ThreadPoolExecutor(1) as thread:
+        watching = thread.submit(_watch, board, stop, listener)
+        try:
+            yield board
+        finally:
+            stop.set()
+        watching.result()
 
 
 def _watch(board: Any, stop: threading.Event, listener: Listener) -> None:

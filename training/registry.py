@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import LoadedModel, ModelCard, load_model, model_files
-from training.tracking import Run, absolute, default_uri, quiet_mlflow
+from training.tracking import Run, absolute, default_uri, patient, quiet_mlflow
 
 EXAMPLES = 2  # patches of the input example: an export fixes a batch of one
 
@@ -42,8 +42,8 @@ def register(run: Run, model_uri: str, name: str) -> str:
     with torch.no_grad():
         answer = network(example).numpy()
     inputs, outputs = (Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))]) for array in (example.numpy(), answer))
-    mlflow.set_tracking_uri(run.experiment.uri)
-    mlflow.set_registry_uri(run.experiment.uri)
+    mlflow.set_tracking_uri(patient(run.experiment.uri))
+    mlflow.set_registry_uri(patient(run.experiment.uri))
     with TemporaryDirectory(prefix="synthmark-model-") as scratch, mlflow.start_run(run.run_id):
         for file, content in model_files(model_uri).items():
             (Path(scratch) / file).write_bytes(content)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 METRICS, PARAMS, TAGS = 800, 100, 100  # of one log_batch; MLflow's limits: 1,000 together, 100 of the last two each
 LONGEST_PARAM = 6000  # characters; MLflow's limit
+BUSY_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +261,12 @@ def _client(uri: str) -> "MlflowClient":
     quiet_mlflow()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    return MlflowClient(tracking_uri=patient(uri))
+
+
+def patient(uri: str) -> str:
+    """The URI; a SQLite store waits for others that write to it, on a busy machine longer than its usual 5 s."""
+    return f"{uri}?timeout={BUSY_S}" if uri.startswith("sqlite:///") and "?" not in uri else uri
 
 
 def absolute(uri: str) -> str:

@@ -1,15 +1,17 @@
 """Ray Train: the number of workers and an interruption do not change what is learnt."""
 
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import ray
 import torch
 
 from tests.training.rays import quiet_ray
 from tests.training.toy import toy_job
-from training.board import Listener
+from training.board import Listener, listening
 from training.checkpoint import latest_state, load_model
 from training.distributed import pretrain
 from training.job import PretrainJob, claim_output
@@ -97,3 +99,17 @@ def test_a_loss_that_is_not_finite_is_one_line_and_is_not_tried_again(job):
     broken = replace(job, train=replace(job.train, optimiser="sgd", rate=1e30, schedule="decay"))
     with pytest.raises(ValueError, match=r"^loss is (nan|inf) in epoch 0, step \d+.*sample ids"):
         run(broken, 1)
+
+
+def test_what_a_listener_raises_is_raised_in_the_end():
+    """Training goes on, and nobody takes a run for recorded that was not."""
+
+    def full(done: int, total: int) -> None:
+        raise OSError("no room")
+
+    went_on = False
+    with pytest.raises(OSError, match="no room"), listening(Listener(on_progress=full)) as board:
+        ray.get(board.step.remote(1, 2, []))
+        time.sleep(1.5)
+        went_on = True
+    assert went_on

@@ -1,5 +1,7 @@
 """MLflow: absolute places, nested runs, whole curves."""
 
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,16 @@ def test_a_model_of_a_run_is_fetched(experiment, monkeypatch):
         run.log_files({"model.json": b"{}", "model.safetensors": b""}, "model")
     monkeypatch.setenv("SYNTHMARK_MLFLOW", experiment.uri)
     assert (Path(local_model(f"runs:/{run.run_id}/model")) / "model.json").read_bytes() == b"{}"
+
+
+@pytest.mark.slow
+def test_a_store_that_others_write_to_is_waited_for(experiment):
+    """SQLite gives up after 5 s by default; on a busy machine another run may hold the store for longer."""
+    run = start_run(experiment, "patient")
+    held = sqlite3.connect(experiment.uri.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+    held.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(7, lambda: held.execute("COMMIT"))
+    release.start()
+    run.log_metrics({"loss": 1.0})
+    release.join()
+    assert run.values()[1]["loss"] == 1.0
