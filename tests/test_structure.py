@@ -21,7 +21,12 @@ HOMES = {
     "bpy": {"synth/blender.py"},
     "anny": {"synth/template.py"},
     "SimpleITK": {"synth/domain/volume.py"},
-    "pydicom": {"synth/domain/dicom.py", "synth/domain/dicom_header.py", "synth/domain/dicom_write.py"},
+    "pydicom": {
+        "synth/domain/dicom.py",
+        "synth/domain/dicom_header.py",
+        "synth/domain/dicom_write.py",
+        "synth/domain/structured_report.py",
+    },
     "mlflow": {"training/tracking.py", "training/registry.py"},
     "boto3": {"synth/domain/uploads.py"},
 }

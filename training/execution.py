@@ -25,7 +25,7 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16, and does not merely imitate it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 

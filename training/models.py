@@ -161,7 +161,7 @@ class PaperNet(LandmarkNet):
 
     def forward(self, images: Tensor) -> Output:
         targets = self.regressor(self.features(images)).float()
-        targets = targets.view(len(images), self.num_landmarks, self.num_coordinates)
+        targets = targets.unflatten(1, (self.num_landmarks, self.num_coordinates))
         points = targets[..., :2] * self.unit + cast(Tensor, self.centre)
         return Output(points, None, targets[..., 2] if self.num_coordinates == 3 else None)
 

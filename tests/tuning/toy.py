@@ -83,10 +83,9 @@ def write_toy(samples: Samples, uri: str) -> str:
     return uri
 
 
-def write_network(uri: str, **changes: object) -> str:
-    """The URI of a tiny heatmap network with seeded weights; `changes` go to its card."""
+def write_network(uri: str, recipe: ModelRecipe = ModelRecipe(width=8), **changes: object) -> str:  # noqa: B008
+    """The URI of a network, by default a tiny heatmap network, with seeded weights; `changes` go to its card."""
     torch.manual_seed(3)
-    recipe = ModelRecipe(network="heatmap", width=8)
     card = ModelCard(
         anatomy=HAND,
         model=recipe,
