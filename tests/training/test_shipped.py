@@ -75,7 +75,7 @@ def test_a_hand_without_a_side_is_asked_for_it_and_a_body_is_not():
 
 
 def test_a_hand_without_a_side_is_tried_as_either():
-    """A score of where the first landmark lies across the patch: one side of an unlike pair passes, so the scan does."""
+    """Its score is the lower of the two sides', as --side would give them."""
     loaded = model(HAND, 0.0)
     prepared = prepare(image(), HAND, loaded.card.crop, SIDE)
     scores = []
