@@ -46,13 +46,13 @@ class Unlike(ValueError):
         self.nearest = nearest
 
 
-def shipped_folder(base: str, weights: Path = WEIGHTS) -> str:
-    """The folder of the shipped model of a "hand" or "body". Raises ValueError where none ships."""
-    if not (weights / base / CARD).is_file():
+def shipped_folder(anatomy: str, weights: Path = WEIGHTS) -> str:
+    """The folder of the shipped model of an anatomy (hand, body). Raises ValueError where none ships."""
+    if not (weights / anatomy / CARD).is_file():
         raise ValueError(
-            f"no model of a {base} ships with this synthmark; name one (pretrain.py and sweep.py make them)"
+            f"no model of a {anatomy} ships with this synthmark; name one (pretrain.py and sweep.py make them)"
         )
-    return str(weights / base)
+    return str(weights / anatomy)
 
 
 def load_shipped(weights: Path = WEIGHTS) -> dict[str, LoadedModel]:

@@ -200,3 +200,19 @@ def alone(options: list[str]) -> list[str]:
 def run_alone(options: list[str]) -> "subprocess.CompletedProcess[str]":
     """predict.py in a process of its own, as it is used: Ray is started and ended there."""
     return subprocess.run(alone(options), cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_a_case_that_takes_its_workers_with_it_is_given_up(hands):
+    """A worker that dies leaves its mark; what is finished leaves none, failed or not."""
+    write_hands(hands / "more", 2)
+    (hands / "more" / "bad.png").write_bytes(b"no picture")
+    task, models, _ = predict.prepared_task(
+        predict.arguments().parse_args([*command(hands), str(hands / "more" / "bad.png")])
+    )
+    worker = predicted_cases.Worker(task, models, hands / "attempts")
+    (hands / "attempts").mkdir()
+    (hands / "attempts" / "1").write_bytes(b"." * predicted_cases.ATTEMPTS)
+    found = worker({"place": np.arange(4)})["failure"].tolist()
+    assert found[0] == found[2] == "" and "'c01': 2 workers died of it" in found[1] and "'d-bad'" in found[3]
+    assert [path.name for path in (hands / "attempts").iterdir()] == ["1"]
+    assert sorted(path.stem for path in (hands / "out" / RECORDS).iterdir()) == ["c00", "c02"]
