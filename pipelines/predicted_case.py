@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from pipelines.explain import explain
 from pipelines.preview import Screen, preview
 from pipelines.reading import read_scan
 from synth.domain.cases import case_name
+from synth.domain.cloud import Cloud
 from synth.domain.parts import find_parts
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
 from synth.domain.reader import Reader
 from synth.domain.settings import ImportSettings
 from synth.domain.slicer import write_markups
@@ -66,23 +70,24 @@ class Predictor:
 
     def predict(self, case: str) -> Done:
         """What became of a case; its files are there if it did not fail. One that has its record stays as it is."""
-        path = self._task.cases[case]
         try:
             with threadpool_limits(1):
-                return Done(case=case, drawn=self._predict(case, path))
+                return Done(case=case, drawn=self._predict(case, self._task.cases[case]))
         except (ValueError, OSError) as error:
-            why = str(error) if is_named(case, path) else "failed; predict it without --rename to see why"
-            return Done(case=case, failure=f"case {case!r}: {why}".encode(errors="backslashreplace").decode())
+            why = str(error).encode(errors="backslashreplace").decode()
+            return Done(case=case, failure=f"case {case!r}: {why}")
 
     def _predict(self, case: str, path: Path) -> str:
         """How the case looks in a terminal, if asked; its files are written."""
         task = self._task
-        digest = content_digest(path)
+        with discreet(case, path):
+            digest = content_digest(path)
         if (record := read_record(task.out, case)) is not None:
             if record["sha256"] != digest:
                 raise ValueError(f"{task.out} holds landmarks of another scan of that name; choose another --out")
             return ""
-        source = read_scan(self._reader, path, task.settings)
+        with discreet(case, path):
+            source = read_scan(self._reader, path, task.settings)
         try:
             fit = self._fit(source)
         except Unlike as error:
@@ -97,7 +102,7 @@ class Predictor:
         write_bytes(str(task.out / RECORDS), f"{case}.json", (json.dumps(entry, indent=1) + "\n").encode())
         return "" if task.screen is None else preview(case, fit.prepared, predicted, task.screen)
 
-    def _fit(self, source: Any) -> Fit:
+    def _fit(self, source: Image | Volume | Cloud) -> Fit:
         """The model for a scan, and the scan as it sees it."""
         if self._task.shipped:
             return choose(source, self._models, self._task.settings)
@@ -119,12 +124,28 @@ class Predictor:
         write_bytes(str(self._task.pictures), f"{case}.png", picture)
 
 
+@contextmanager
+def discreet(case: str, path: Path) -> Iterator[None]:
+    """Within, an error of a case that was renamed does not name its file."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if is_named(case, path):
+            raise
+        raise ValueError("it cannot be read; predict it without --rename to see why") from error
+
+
 def read_record(out: Path, case: str) -> dict[str, Any] | None:
     """What a case that is done left in a folder of predictions: its entry, "made_with"; None where it is not."""
     content = read_bytes(str(out / RECORDS), f"{case}.json")
     if content is None:
         return None
-    record: dict[str, Any] = json.loads(content)
+    try:
+        record: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise ValueError(
+            f"{out / RECORDS}/{case}.json is damaged: {error}; delete it, and the case is done anew"
+        ) from error
     return record
 
 

@@ -19,6 +19,7 @@ from synth.domain.anatomy import BODY, HAND
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.volume import write_image
 from tests.commands import ROOT
+from tests.faults.processes import data_workers
 from tests.training.test_shipped import model
 from tests.tuning.toy import toy_samples, write_network
 from training.checkpoint import load_model, save_model
@@ -90,10 +91,18 @@ def test_what_is_neither_is_one_line_and_has_its_picture(hands, shipped):
     assert sorted(path.name for path in (hands / "seen").iterdir()) == ["c00.png", "c01.png", "c02.png"]
 
 
-def test_a_hand_without_a_side_is_asked_for_it(hands, shipped):
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_hand_without_a_side_is_asked_for_it(hands, shipped, renamed):
     ship(shipped / "hand", HAND, 1.0)
-    with pytest.raises(ValueError, match=r"case 'c00': it looks like a hand; give --side left or --side right"):
-        predict.main(["--out", str(hands / "out"), str(hands / "images")])
+    with pytest.raises(ValueError, match=r"': it looks like a hand; give --side left or --side right"):
+        predict.main(["--out", str(hands / "out"), str(hands / "images"), *(["--rename"] if renamed else [])])
+
+
+def test_why_a_renamed_case_cannot_be_read_is_not_told(hands):
+    (hands / "images" / "Anna.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="case 'case-0001': it cannot be read; predict it without --rename") as told:
+        predict.main(command(hands, "--rename"))
+    assert "Anna" not in str(told.value)
 
 
 def test_json_is_all_that_stands_on_stdout_and_what_run_json_holds(hands, capsys):
@@ -190,6 +199,24 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, workers):
     assert 3 <= len(done) < 40, "killed in the middle"
     assert run_alone(killed).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert results(tmp_path / "whole") == results(tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_killed_worker_loses_nothing(tmp_path):
+    write_hands(tmp_path / "images", 40)
+    write_network(str(tmp_path / "model"))
+    whole, killed = command(tmp_path, out="whole"), command(tmp_path, "--workers", 2, out="killed")
+    assert run_alone(whole).returncode == 0
+    with subprocess.Popen(alone(killed), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as driver:
+        until = time.monotonic() + 120
+        while len(list((tmp_path / "killed" / RECORDS).glob("*.json"))) < 3 and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(data_workers(driver.pid, "MapWorker")[0], signal.SIGKILL)
+        assert len(list((tmp_path / "killed" / RECORDS).glob("*.json"))) < 40, "killed in the middle"
+        said = driver.communicate()[1]
+    assert driver.returncode == 0, said
     assert results(tmp_path / "whole") == results(tmp_path / "killed")
 
 
