@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -122,6 +123,16 @@ def _assign(resolved: dict[str, Any], path: str, text: str) -> None:
         node[leaf] = json.loads(text)
     except json.JSONDecodeError:
         node[leaf] = text
+
+
+def quiet_ray_data() -> None:
+    """None; Ray Data says nothing of its own while it works: our progress line has rate and time left."""
+    import ray
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    for handler in logging.getLogger("ray.data").handlers:
+        if handler.name == "console":  # Ray 2.60: half a page for every run; its log file keeps all of it
+            handler.setLevel(logging.ERROR)
 
 
 def start_ray(workers: int) -> None:

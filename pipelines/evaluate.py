@@ -29,6 +29,7 @@ from synth.domain.shards import Manifest, read_manifest, read_samples
 from synth.domain.storage import read_bytes
 from training.job import absolute_uri
 from training.provenance import git_commit, versions
+from training.shipped import shipped_folder
 from tuning.cases import Cases, check_network, read_cases
 from tuning.depths import depth_errors_mm
 from tuning.findings import headline
@@ -61,9 +62,11 @@ class Plan:
 def main(argv: Sequence[str]) -> str:
     """Where the report is."""
     given = arguments().parse_args(argv)
+    recipe = resolve(given.recipe, given.overrides)
+    given.pretrained = given.pretrained or [shipped_folder(recipe.anatomy)]
     if len(given.schedule) > 1 and len(given.schedule) != len(given.pretrained):
         raise UsageError(f"--schedule is given {len(given.schedule)} times for {len(given.pretrained)} networks")
-    plan = plan_of(resolve(given.recipe, given.overrides), given)
+    plan = plan_of(recipe, given)
     jobs = ladder_jobs(plan.protocol, plan.rungs)
     subsets = subset_jobs(plan.protocol, plan.rungs, plan.cases, given.worth or ())
     parts = open_parts(given.out, settings(plan))
@@ -106,7 +109,9 @@ def arguments() -> argparse.ArgumentParser:
     options = parser(__doc__ or "")
     options.add_argument("--study", required=True, help="folder or URI of a study")
     options.add_argument("--data", required=True, help="folder or URI of the renderings that NN(syn) searches")
-    options.add_argument("--pretrained", required=True, action="append", help="model folder or URI; may be repeated")
+    options.add_argument(
+        "--pretrained", action="append", help="model folder or URI; may be repeated; default: the shipped one"
+    )
     options.add_argument(
         "--schedule", action="append", default=[], help="schedule.json of a sweep; once, or per network"
     )

@@ -10,13 +10,12 @@ quarantined; the run ends with exit 1 unless --tolerance allows as many: a count
 On 2 cores: 8,000 hands in about a minute; the first run on a machine builds the body template (a minute more).
 """
 
-import logging
 import os
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from uuid import uuid4
 
-from pipelines.cli import UsageError, parser, positive, progress, resolve, run, show_recipe, start_ray
+from pipelines.cli import UsageError, parser, positive, progress, quiet_ray_data, resolve, run, show_recipe, start_ray
 from synth.corpus import collect, missing_jobs
 from synth.figure import RenderRecipe, template_of
 from synth.worker import ShardJob, ShardWorker, plan_shards
@@ -75,10 +74,7 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
 
     workers = min(workers, len(jobs))
     start_ray(workers)
-    ray.data.DataContext.get_current().enable_progress_bars = False  # ours says rate and time left
-    for handler in logging.getLogger("ray.data").handlers:
-        if handler.name == "console":  # Ray 2.60: half a page for every run; its log file keeps all of it
-            handler.setLevel(logging.ERROR)
+    quiet_ray_data()
     rows = ray.data.from_items([vars(job) for job in jobs], override_num_blocks=len(jobs)).map(
         ShardWorker,
         fn_constructor_args=(recipe, seed, uri, uuid4().hex),

@@ -28,6 +28,7 @@ from training import tracking
 from training.checkpoint import load_model, model_files, read_card
 from training.job import absolute_uri
 from training.mlflow_ui import compare_address, run_address, ui_command
+from training.shipped import shipped_folder
 from tuning.cases import Cases, read_cases
 from tuning.folds import folds_text, make_folds, read_folds, traits_of
 from tuning.nested import NestedResult, nested_result
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> str:
     sweep = Sweep(
         anatomy=recipe.anatomy,
         study=study,
-        pretrained=absolute_uri(given.pretrained),
+        pretrained=absolute_uri(given.pretrained or shipped_folder(recipe.anatomy)),
         out=absolute_uri(given.out),
         recipe=recipe.sweep,
         folds=text_of_folds(given.folds, recipe, cases),
@@ -84,7 +85,7 @@ def arguments() -> argparse.ArgumentParser:
     """The options of this verb."""
     options = parser(__doc__ or "")
     options.add_argument("--study", required=True, help="folder or URI of a study")
-    options.add_argument("--pretrained", required=True, help="model folder or URI, as pretrain.py makes it")
+    options.add_argument("--pretrained", help="model folder or URI, as pretrain.py makes it; default: the shipped one")
     options.add_argument("--out", required=True, help="folder or URI of trials, choice and model")
     options.add_argument("--folds", type=Path, metavar="FILE", help="a folds.csv, in place of sweep.folds and its seed")
     options.add_argument(

@@ -97,7 +97,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     Raises: ValueError for a volume whose model has not recorded landmark depths.
     """
     card, anatomy = loaded.card, loaded.card.anatomy
-    patches = _as_patches(prepared, anatomy)
+    patches = as_patches(prepared, anatomy)
     predictions = predict(loaded.model, patches)
     doubted = card.trust is not None and bool(card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0])
     points = predictions.points[0].astype(np.float64)
@@ -127,7 +127,8 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     )
 
 
-def _as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
+def as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
+    """One prepared scan as the patches that a network reads, its landmarks unknown."""
     landmarks = anatomy.num_landmarks
     return Patches(
         size=anatomy.size,

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from pipelines.explain import explain
-from pipelines.predict import content_digest, write_case
+from pipelines.predicted_case import content_digest, write_case
 from synth.domain.anatomy import BODY
 from synth.domain.parts import find_parts
 from synth.domain.reader import Reader

@@ -70,6 +70,18 @@ def trainers(driver: int) -> list[int]:
     return found
 
 
+def data_workers(driver: int, kind: str) -> list[int]:
+    """The Ray Data workers of a driver whose name holds `kind`, that of their class."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        pid = int(path.parent.name)
+        with suppress(OSError):
+            command = path.read_bytes()
+            if command.startswith(b"ray::") and kind.encode() in command and descends(pid, driver):
+                found.append(pid)
+    return found
+
+
 def ray_processes(folder: str) -> list[tuple[int, str]]:
     """(pid, command) of every process of the Ray that was started with that --temp-dir, its nodes among them."""
     found = []

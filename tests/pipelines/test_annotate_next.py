@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines import predict, study
+from pipelines.predictions import write_next
 from synth.domain.anatomy import HAND
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.shards import read_samples
@@ -44,15 +45,12 @@ def test_a_corrected_point_comes_back_as_it_was_placed(predicted):
 
 
 def test_the_least_certain_case_comes_first(tmp_path):
-    def result(case: str, untrusted: int, uncertainty: float) -> predict.Result:
-        rows = [predict.Prediction(case=case, landmark=n, status="ok") for n in HAND.names]
-        rows[:untrusted] = [
-            predict.Prediction(case=case, landmark=row.landmark, status="untrusted") for row in rows[:untrusted]
-        ]
-        return predict.Result(rows=rows, entry={"case": case}, uncertainty=uncertainty)
+    def result(case: str, untrusted: int, uncertainty: float | None) -> dict[str, object]:
+        status = ["untrusted"] * untrusted + ["ok"] * (5 - untrusted)
+        return {"case": case, "uncertainty_px": uncertainty, "landmarks": [{"status": item} for item in status]}
 
-    results = [result("a", 0, 1.0), result("b", 0, 3.0), result("c", 2, 0.5), result("=d", 0, 0.0)]
-    predict.write_next(tmp_path / "next.csv", results)
+    results = [result("a", 0, 1.0), result("b", 0, 3.0), result("c", 2, 0.5), result("=d", 0, None)]
+    write_next(tmp_path / "next.csv", results)
     rows = list(csv.reader((tmp_path / "next.csv").open()))
     assert rows[0] == ["rank", "case", "untrusted", "uncertainty_px"]
     assert [row[1] for row in rows[1:]] == ["c", "b", "a", "'=d"] and rows[4] == ["4", "'=d", "0", ""]

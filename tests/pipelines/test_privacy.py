@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydicom.datadict import keyword_for_tag
 
-from pipelines import explain, predict, study
+from pipelines import explain, predict, predicted_cases, study
 from pipelines.cli import UsageError
 from synth.domain.anatomy import HAND
 from synth.domain.cases import find_images, name_cases
@@ -38,8 +38,8 @@ def reader() -> Iterator[Reader]:
 @pytest.fixture(autouse=True)
 def one_reader(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every verb reads with the same child, which takes a second to start."""
-    for verb in (study, predict):
-        monkeypatch.setattr(verb, "Reader", lambda: contextlib.nullcontext(reader))
+    for module in (study, predicted_cases):
+        monkeypatch.setattr(module, "Reader", lambda: contextlib.nullcontext(reader))
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_a_series_named_by_its_uid_is_recorded_as_a_hash(model: Path, tmp_path: 
     said = both_verbs(path, model, tmp_path, "--series", "1.2.3")
     found = written(tmp_path)
     assert (tmp_path / "study" / "manifest.json").exists() and b"run.json" in found, said
-    assert b"1.2.3" not in found and found.count(b'"sha256 ') == 2
+    assert b"1.2.3" not in found and found.count(b'"sha256 ') == 3  # manifest, run.json, the case's record
     with pytest.raises(ValueError, match="the --series given"):
         predict.main(
             ["--model", str(model), "--side", "left", "--series", "9.8.7", "--out", str(tmp_path / "none"), str(path)]

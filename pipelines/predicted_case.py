@@ -1,0 +1,216 @@
+"""One case predicted: its files, its picture of the steps, and last its record, with which it is done."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from pipelines.explain import explain
+from pipelines.preview import Screen, preview
+from pipelines.reading import read_scan
+from synth.domain.cases import case_name
+from synth.domain.cloud import Cloud
+from synth.domain.parts import find_parts
+from synth.domain.projection import Volume
+from synth.domain.radiograph import Image
+from synth.domain.reader import Reader
+from synth.domain.settings import ImportSettings
+from synth.domain.slicer import write_markups
+from synth.domain.storage import read_bytes, write_bytes
+from synth.domain.study import Prepared, prepare
+from training.checkpoint import LoadedModel
+from training.figures import overlay_figure
+from training.predict import CasePrediction, predict_case
+from training.shipped import Fit, Unlike, choose, settings_for
+
+RECORDS = "cases"  # folder of a prediction's records, one a case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is done to every case, as plain data.
+
+    cases: name -> scan; shipped: whether a model is chosen for each case, else there is but one
+    made_with: model and settings, as every record holds them; pictures: where those of --explain go
+    screen: of --preview, None where nothing is drawn
+    """
+
+    cases: Mapping[str, Path]
+    settings: ImportSettings
+    shipped: bool
+    made_with: dict[str, Any]
+    out: Path
+    pictures: Path | None = None
+    screen: Screen | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What became of a case: why it failed, "" where it did not; how it looks in a terminal, "" if nobody asked."""
+
+    case: str
+    failure: str = ""
+    drawn: str = ""
+
+
+class Predictor:
+    """Predicts cases of a task with models in memory, on one thread: results do not depend on who predicts a case."""
+
+    def __init__(self, task: Task, models: Mapping[str, LoadedModel], reader: Reader) -> None:
+        torch.set_num_threads(1)
+        self._task, self._models, self._reader = task, models, reader
+
+    def predict(self, case: str) -> Done:
+        """What became of a case; its files are there if it did not fail. One that has its record stays as it is."""
+        try:
+            with threadpool_limits(1):
+                return Done(case=case, drawn=self._predict(case, self._task.cases[case]))
+        except (ValueError, OSError) as error:
+            why = str(error).encode(errors="backslashreplace").decode()
+            return Done(case=case, failure=f"case {case!r}: {why}")
+
+    def _predict(self, case: str, path: Path) -> str:
+        """How the case looks in a terminal, if asked; its files are written."""
+        task = self._task
+        with discreet(case, path):
+            digest = content_digest(path)
+        if (record := read_record(task.out, case)) is not None:
+            if record["sha256"] != digest:
+                raise ValueError(f"{task.out} holds landmarks of another scan of that name; choose another --out")
+            return ""
+        with discreet(case, path):
+            source = read_scan(self._reader, path, task.settings)
+        try:
+            fit = self._fit(source)
+        except Unlike as error:
+            self._picture(case, error.nearest, None)
+            raise
+        assert fit.prepared is not None
+        predicted = predict_case(fit.loaded, fit.prepared)
+        (task.out / RECORDS).mkdir(parents=True, exist_ok=True)  # first: it says whose folder this is
+        write_case(case, fit.prepared, predicted, task.out)
+        self._picture(case, fit, predicted)
+        entry = entry_of(case, path, digest, fit.prepared, predicted) | {"made_with": task.made_with}
+        write_bytes(str(task.out / RECORDS), f"{case}.json", (json.dumps(entry, indent=1) + "\n").encode())
+        return "" if task.screen is None else preview(case, fit.prepared, predicted, task.screen)
+
+    def _fit(self, source: Image | Volume | Cloud) -> Fit:
+        """The model for a scan, and the scan as it sees it."""
+        if self._task.shipped:
+            return choose(source, self._models, self._task.settings)
+        (loaded,) = self._models.values()
+        prepared = prepare(source, loaded.card.anatomy, loaded.card.crop, self._task.settings)
+        return Fit(loaded=loaded, prepared=prepared, margin=np.nan, why="")
+
+    def _picture(self, case: str, fit: Fit, predicted: CasePrediction | None) -> None:
+        """None; writes the picture of the steps, if asked, with what landmarks were placed."""
+        if self._task.pictures is None or fit.prepared is None:
+            return
+        anatomy, prepared = fit.loaded.card.anatomy, fit.prepared
+        points = np.full((anatomy.num_landmarks, 2), np.nan)
+        if predicted is not None:
+            points = np.where(predicted.trusted[:, None], predicted.patch, np.nan)
+        settings = settings_for(anatomy.base, self._task.settings)
+        parts = find_parts(prepared.shown, prepared.source)
+        picture = explain(prepared, parts, points, anatomy, settings, case, prepared.notes)
+        write_bytes(str(self._task.pictures), f"{case}.png", picture)
+
+
+@contextmanager
+def discreet(case: str, path: Path) -> Iterator[None]:
+    """Within, an error of a case that was renamed does not name its file."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if is_named(case, path):
+            raise
+        raise ValueError("it cannot be read; predict it without --rename to see why") from error
+
+
+def read_record(out: Path, case: str) -> dict[str, Any] | None:
+    """What a case that is done left in a folder of predictions: its entry, "made_with"; None where it is not."""
+    content = read_bytes(str(out / RECORDS), f"{case}.json")
+    if content is None:
+        return None
+    try:
+        record: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise ValueError(
+            f"{out / RECORDS}/{case}.json is damaged: {error}; delete it, and the case is done anew"
+        ) from error
+    return record
+
+
+def write_case(case: str, prepared: Prepared, predicted: CasePrediction, out: Path) -> None:
+    """None; writes <case>.mrk.json and <case>.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = predicted.anatomy.names
+    write_markups(out / f"{case}.mrk.json", predicted.positions(), predicted.anatomy, "predicted by synthmark")
+    pixel_mm = prepared.source.pixel_mm
+    radius_px = predicted.radius90_mm / (np.nan if pixel_mm is None else pixel_mm[0])
+    shown = np.where(predicted.trusted[:, None], predicted.source, np.nan)
+    figure = overlay_figure(prepared.source.silhouette, shown, names, radius_px, case)
+    figure.savefig(out / f"{case}.png", dpi=110)
+
+
+def entry_of(case: str, path: Path, digest: str, prepared: Prepared, predicted: CasePrediction) -> dict[str, Any]:
+    """A case's entry in run.json; digest: of the scan, see content_digest."""
+    return {
+        "case": case,
+        "input": str(path) if is_named(case, path) else None,
+        "sha256": digest,
+        "anatomy": predicted.anatomy.name,
+        "threshold": prepared.source.threshold,
+        "notes": [*prepared.notes, *([predicted.doubt] if predicted.doubt else [])],
+        "uncertainty_px": predicted.uncertainty or None,
+        "landmarks": [landmark_of(predicted, k) for k in range(predicted.anatomy.num_landmarks)],
+    }
+
+
+def landmark_of(predicted: CasePrediction, k: int) -> dict[str, Any]:
+    """The k-th landmark of a case as run.json has it: numbers are null where unknown, and where it was not placed."""
+    placed = predicted.status[k] == "ok"
+    return {
+        "name": predicted.anatomy.names[k],
+        "status": predicted.status[k],
+        "px": _numbers(predicted.source[k], placed),
+        "mm": _numbers(predicted.patient_mm[k], placed),
+        "sigma_mm": _number(predicted.sigma_mm[k], placed),
+        "radius90_mm": _number(predicted.radius90_mm[k], placed),
+        "radius90_all_mm": _number(predicted.radius90_all_mm[k], placed),
+        "depth_source": predicted.depth_source,
+        "n_calibration": predicted.num_calibration[k],
+    }
+
+
+def _number(value: float, placed: bool) -> float | None:
+    """The value to a thousandth, None where it is unknown."""
+    return round(float(value), 3) if placed and np.isfinite(value) else None
+
+
+def _numbers(values: NDArray[np.float64], placed: bool) -> list[float | None]:
+    return [_number(value, placed) for value in values]
+
+
+def is_named(case: str, path: Path) -> bool:
+    """Whether a case is called after its file; where it was renamed, what the file is called is nobody's business."""
+    return case == case_name(path)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of the files in a folder and its folders, in order."""
+    if not path.is_dir():
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(path)}\0{content_digest(file)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
