@@ -16,7 +16,9 @@ others go on. Run the same command again and it does what is missing or failed; 
 radius90_mm holds a landmark in 9 of 10 patients where the model was fine-tuned by sweep.py on a study like these scans,
 of no fewer than 9 subjects: the same kind of patient, scanner and annotation. It says nothing of other scans.
 annotate_next.csv names the cases whose annotation would teach the model most, the most uncertain first; corrected in
-3D Slicer they go back with study.py --landmarks *.mrk.json. Research use; not a medical device.
+3D Slicer they go back with study.py --landmarks *.mrk.json. --sr writes <case>.dcm beside them, for a DICOM archive: a
+structured report with the patient's name and id, as an archive needs; nothing else here repeats a header's text.
+Research use; not a medical device.
 """
 
 import argparse
@@ -76,6 +78,11 @@ def arguments() -> argparse.ArgumentParser:
         "--workers", type=positive, default=os.cpu_count() or 1, help="processes for many cases; default: cores"
     )
     options.add_argument("--json", action="store_true", help="print run.json, all results, and nothing else on stdout")
+    options.add_argument(
+        "--sr",
+        action="store_true",
+        help="also a DICOM structured report of each volume predicted; it names the patient",
+    )
     options.add_argument("--preview", action="store_true", help="draw each case that is predicted now in the terminal")
     add_reading_options(options)
     add_explain_option(options)
@@ -106,6 +113,7 @@ def prepared_task(given: argparse.Namespace) -> tuple[Task, dict[str, LoadedMode
         made_with=made,
         out=given.out,
         pictures=given.explain,
+        report=given.sr,
         screen=screen_of("stderr" if given.json else "stdout") if given.preview else None,
     )
     return task, models, uris

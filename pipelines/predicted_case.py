@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.explain import explain
 from pipelines.preview import Screen, preview
 from pipelines.reading import read_scan
-from synth.domain.cases import case_name
+from synth.domain.cases import case_name, is_dicom
 from synth.domain.cloud import Cloud
 from synth.domain.parts import find_parts
 from synth.domain.projection import Volume
@@ -40,7 +41,7 @@ class Task:
 
     cases: name -> scan; shipped: whether a model is chosen for each case, else there is but one
     made_with: model and settings, as every record holds them; pictures: where those of --explain go
-    screen: of --preview, None where nothing is drawn
+    screen: of --preview, None where nothing is drawn; report: whether a DICOM structured report is written beside it
     """
 
     cases: Mapping[str, Path]
@@ -50,6 +51,7 @@ class Task:
     out: Path
     pictures: Path | None = None
     screen: Screen | None = None
+    report: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,8 @@ class Predictor:
             return ""
         with discreet(case, path):
             source = read_scan(self._reader, path, task.settings)
+        if task.report:
+            check_reportable(source, path)
         try:
             fit = self._fit(source)
         except Unlike as error:
@@ -97,6 +101,9 @@ class Predictor:
         predicted = predict_case(fit.loaded, fit.prepared)
         (task.out / RECORDS).mkdir(parents=True, exist_ok=True)  # first: it says whose folder this is
         write_case(case, fit.prepared, predicted, task.out)
+        if task.report:
+            with discreet(case, path):
+                report_case(case, path, predicted, task)
         self._picture(case, fit, predicted)
         entry = entry_of(case, path, digest, fit.prepared, predicted) | {"made_with": task.made_with}
         write_bytes(str(task.out / RECORDS), f"{case}.json", (json.dumps(entry, indent=1) + "\n").encode())
@@ -159,6 +166,30 @@ def write_case(case: str, prepared: Prepared, predicted: CasePrediction, out: Pa
     shown = np.where(predicted.trusted[:, None], predicted.source, np.nan)
     figure = overlay_figure(prepared.source.silhouette, shown, names, radius_px, case)
     figure.savefig(out / f"{case}.png", dpi=110)
+
+
+def check_reportable(source: Image | Volume | Cloud, path: Path) -> None:
+    """Raise ValueError where a scan is no DICOM volume: a report is filed with the series it is of."""
+    if not isinstance(source, Volume) or not (path.is_dir() or is_dicom(path)):
+        raise ValueError("a structured report (--sr) is of a DICOM volume, and this is none; leave --sr out")
+
+
+def report_case(case: str, path: Path, predicted: CasePrediction, task: Task) -> None:
+    """None; writes <case>.dcm, the landmarks that were placed as a DICOM structured report."""
+    from synth.domain.structured_report import ReportedPoint, write_structured_report  # highdicom takes a second
+
+    points = [
+        ReportedPoint(
+            name=name,
+            patient_mm=(float(place[0]), float(place[1]), float(place[2])),
+            radius90_mm=float(predicted.radius90_mm[k]),
+        )
+        for k, (name, place) in enumerate(zip(predicted.anatomy.names, predicted.patient_mm, strict=True))
+        if predicted.trusted[k]
+    ]
+    if points:
+        wanted = None if task.settings.series is None else task.settings.series.split("+")[0]
+        write_structured_report(task.out / f"{case}.dcm", path, points, version=version("synthmark"), wanted=wanted)
 
 
 def entry_of(case: str, path: Path, digest: str, prepared: Prepared, predicted: CasePrediction) -> dict[str, Any]:

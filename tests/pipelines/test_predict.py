@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from highdicom.sr import srread
+from pydicom.dataset import Dataset
 
 from pipelines import predict, predicted_case, predicted_cases
 from pipelines.predicted_case import RECORDS
@@ -19,6 +21,7 @@ from synth.domain.anatomy import BODY, HAND
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.volume import write_image
 from tests.commands import ROOT
+from tests.dicoms import write_series
 from tests.faults.processes import data_workers
 from tests.training.test_shipped import model
 from tests.tuning.toy import toy_samples, write_network
@@ -243,3 +246,40 @@ def test_a_case_that_takes_its_workers_with_it_is_given_up(hands):
     assert found[0] == found[2] == "" and "'c01': 2 workers died of it" in found[1] and "'d-bad'" in found[3]
     assert [path.name for path in (hands / "attempts").iterdir()] == ["1"]
     assert sorted(path.stem for path in (hands / "out" / RECORDS).iterdir()) == ["c00", "c02"]
+
+
+def hand_series(folder: Path, **attributes: object) -> Path:
+    """A DICOM series of a toy hand, a wedge some 40 mm thick, its back to anterior and its fingers to superior."""
+    mask = unpack_silhouettes(toy_samples(1, 1).packed, HAND.size)[0]
+    voxels = np.full((HAND.height, 30, HAND.width), -1000, np.int16)
+    for x in range(HAND.width):
+        voxels[:, 5 + x // 24 : 25, x] = np.where(mask[::-1, x, None], 40, -1000)
+    given = {"PatientID": "4711", "PatientName": "Doe^Jane", "FrameOfReferenceUID": "1.2.3", "Modality": "CT"}
+
+    def change(_: int, made: Dataset) -> None:
+        for name, value in (given | attributes).items():
+            setattr(made, name, value)
+
+    return write_series(folder, voxels, step=(0, 0, 2.0), change=change)
+
+
+def test_a_structured_report_is_written_on_request_alone(hands):
+    series, model_of_hands = hand_series(hands / "series"), hands / "deep"
+    write_network(str(model_of_hands), mean_depth=(0.0,) * 5)
+    given = ["--model", str(model_of_hands), "--side", "left", str(series)]
+    predict.main([*given, "--out", str(hands / "without")])
+    assert not list((hands / "without").glob("*.dcm"))
+    predict.main([*given, "--sr", "--out", str(hands / "with")])
+    report = srread(hands / "with" / "series.dcm")
+    (case,) = json.loads((hands / "with" / "run.json").read_text())["cases"]
+    placed = {mark["name"]: mark["mm"] for mark in case["landmarks"] if mark["status"] == "ok"}
+    groups = report.content.get_planar_roi_measurement_groups()
+    assert {group.tracking_identifier for group in groups} == placed.keys() and placed
+    for group in groups:
+        np.testing.assert_allclose(group.roi.value[0], placed[group.tracking_identifier], atol=2e-3)
+    assert b"Doe" not in b"".join(content for name, content in results(hands / "with").items() if name != "series.dcm")
+
+
+def test_a_picture_has_no_structured_report(hands):
+    with pytest.raises(ValueError, match=r"is of a DICOM volume, and this is none; leave --sr out"):
+        predict.main(command(hands, "--sr"))
