@@ -234,11 +234,8 @@ def run_alone(options: list[str]) -> "subprocess.CompletedProcess[str]":
 
 def test_a_case_that_takes_its_workers_with_it_is_given_up(hands):
     """A worker that dies leaves its mark; what is finished leaves none, failed or not."""
-    write_hands(hands / "more", 2)
-    (hands / "more" / "bad.png").write_bytes(b"no picture")
-    task, models, _ = predict.prepared_task(
-        predict.arguments().parse_args([*command(hands), str(hands / "more" / "bad.png")])
-    )
+    (hands / "images" / "d-bad.png").write_bytes(b"no picture")
+    task, models, _ = predict.prepared_task(predict.arguments().parse_args(command(hands)))
     worker = predicted_cases.Worker(task, models, hands / "attempts")
     (hands / "attempts").mkdir()
     (hands / "attempts" / "1").write_bytes(b"." * predicted_cases.ATTEMPTS)
