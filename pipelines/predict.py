@@ -81,7 +81,7 @@ def arguments() -> argparse.ArgumentParser:
     options.add_argument(
         "--sr",
         action="store_true",
-        help="also a DICOM structured report of each volume predicted; it names the patient",
+        help="also a DICOM structured report of each volume; it names the patient",
     )
     options.add_argument("--preview", action="store_true", help="draw each case that is predicted now in the terminal")
     add_reading_options(options)
@@ -102,7 +102,7 @@ def prepared_task(given: argparse.Namespace) -> tuple[Task, dict[str, LoadedMode
         loaded = load_model(model_folder(given.model))
         require_side(settings, loaded.card.anatomy)
         models, uris = {loaded.card.anatomy.name: loaded}, {loaded.card.anatomy.name: given.model}
-    made = made_with(models, settings)
+    made = made_with(models, settings, report=given.sr)
     if given.explain and not (given.out / RECORDS).is_dir():
         require_empty(str(given.explain))
     claim(given.out, made)

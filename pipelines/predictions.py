@@ -18,10 +18,11 @@ from training.provenance import git_commit, versions
 HOLDS_FOR = "scans exchangeable with the study the model was fine-tuned on: same kind of patient, scanner, annotation"
 
 
-def made_with(models: Mapping[str, LoadedModel], settings: ImportSettings) -> dict[str, Any]:
-    """What decides about a prediction but for the scan, in plain JSON types."""
+def made_with(models: Mapping[str, LoadedModel], settings: ImportSettings, *, report: bool) -> dict[str, Any]:
+    """What decides about a prediction's files but for the scan, in plain JSON types."""
     cards = {name: loaded.card.digest for name, loaded in models.items()}
-    plain: dict[str, Any] = json.loads(json.dumps({"models": cards, "settings": settings.record()}))
+    given = {**settings.record(), "sr": report}
+    plain: dict[str, Any] = json.loads(json.dumps({"models": cards, "settings": given}))
     return plain
 
 
