@@ -1,0 +1,83 @@
+"""What the documents tell people to type is understood, and the tutorial really runs."""
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import resolve
+from pipelines.command import verbs
+from tests.commands import ROOT, succeed
+from tests.docs.commands import PAGES, Command, commands_of, examples_of
+
+# What no test runs, and why.
+NOT_RUN = {
+    "ray": "needs a cluster; tests/cluster submits jobs to a head of its own",
+    "pip": "changes the environment",
+    "git": "fetches the repository",
+    "export": "sets a variable of the shell",
+    "cd": "is the shell's",
+    "python -m": "a benchmark, or a script of the tests",
+}
+# The tutorial at a size for a test: command begins so -> (what is replaced, what is added).
+SMALL = {
+    "phantoms": ({"24": "12"}, ()),
+    "render": ({"8000": "64"}, ()),
+    "sweep": ({}, ('--set=sweep.schedules=[{"name": "quick", "epochs": 1}]', "--set=sweep.folds=2")),
+    "evaluate": ({}, ("--set=sweep.scratch.epochs=1", "--set=sweep.folds=2")),
+    "pretrain": ({}, ("--set=train.epochs=1", "--set=model.size=tiny")),
+}
+EVERY = [command for page in PAGES for command in commands_of(page)]
+EXAMPLES = [command for name in verbs() for command in examples_of(ROOT / "pipelines" / f"{name}.py")]
+
+
+class Parsed(Exception):
+    pass
+
+
+def parsed(verb: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """The options as the verb's own parser takes them."""
+    original = argparse.ArgumentParser.parse_args
+
+    def stop(self: argparse.ArgumentParser, *given: object, **named: object) -> None:
+        raise Parsed(original(self, *given, **named))
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    with pytest.raises(Parsed) as found:
+        importlib.import_module(f"pipelines.{verb}").main(arguments)
+    return found.value.args[0]
+
+
+@pytest.mark.parametrize(
+    "command", [*EVERY, *EXAMPLES], ids=lambda command: f"{command.page.name}: {command.text[:60]}"
+)
+def test_every_command_is_understood(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    if command.verb is None:
+        if command.words[0] == "make":
+            targets = re.findall(r"^([\w$()/.-]+):", (ROOT / "Makefile").read_text(), re.M)
+            assert command.words[1] in [target.replace("$(VENV)", ".venv") for target in targets]
+        else:
+            assert any(command.text.startswith(f"{start} ") for start in NOT_RUN), "neither run nor listed as not run"
+        return
+    name, arguments = command.verb
+    assert name in verbs()
+    given = parsed(name, arguments, monkeypatch)
+    if "recipe" in given:
+        resolve(given.recipe, given.overrides)
+
+
+def test_the_documents_have_commands_and_each_verb_has_an_example() -> None:
+    assert len(EVERY) > 30
+    assert {command.verb[0] for command in EXAMPLES if command.verb} == set(verbs())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
+    for command in commands_of(ROOT / "docs" / "tutorial.md"):
+        assert command.verb is not None, command.text
+        name, arguments = command.verb
+        replaced, added = SMALL.get(name, ({}, ()))
+        succeed(name, *(replaced.get(word, word) for word in arguments), *added, home=tmp_path)
