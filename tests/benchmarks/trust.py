@@ -35,8 +35,9 @@ CASES = 512
 def read_patches(loaded: LoadedModel, uri: str) -> Patches:
     """The first CASES of a dataset."""
     anatomy = read_manifest(uri).anatomy
-    samples = read_samples(uri, anatomy, limit=CASES)
-    return Patches.from_samples(samples, anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
+    reads = loaded.card.model.inputs
+    samples = read_samples(uri, anatomy, depth="depth" in reads, thickness="thickness" in reads, limit=CASES)
+    return Patches.from_samples(samples, anatomy, inputs=reads, crop=loaded.card.crop)
 
 
 def withheld(loaded: LoadedModel, batch: Batch) -> dict[str, NDArray[Any]]:
