@@ -51,16 +51,16 @@ class Hosts:
         """The name of a host's namespace."""
         return f"{self.folder.name}-{host}"
 
-    def start(self, host: str, command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    def start(self, host: str, command: list[str], log: Path, **variables: str) -> "subprocess.Popen[bytes]":
         """A process on a host; what it says goes to `log`."""
         with log.open("ab") as stream:
             return subprocess.Popen(
-                ["ip", "netns", "exec", self.space(host), *command], cwd=ROOT, env=self.environment, stdout=stream,
-                stderr=subprocess.STDOUT,
+                ["ip", "netns", "exec", self.space(host), *command], cwd=ROOT, stdout=stream,
+                stderr=subprocess.STDOUT, env=self.environment | variables,
             )  # fmt: skip
 
     def join(self, host: str) -> None:
-        """Start Ray on a host, as a supervisor would: the head with no room for work, a node with one core."""
+        """Start Ray on a host, as a supervisor would: the head with no room for work, a node with a core, no cache."""
         role = [f"--address={ADDRESSES[HEAD]}:{PORT}", "--num-cpus=1"]
         if host == HEAD:
             role = ["--head", f"--port={PORT}", "--num-cpus=0", "--dashboard-host=127.0.0.1"]
@@ -68,7 +68,8 @@ class Hosts:
             RAY, "start", "--block", *role, f"--node-ip-address={ADDRESSES[host]}", "--object-store-memory=100000000",
             f"--temp-dir={self.folder / host}", "--disable-usage-stats",
         ]  # fmt: skip
-        self.nodes[host] = self.start(host, command, self.folder / f"{host}.log")
+        cache = str(self.folder / f"{host}-cache")  # empty: a new machine has no body model
+        self.nodes[host] = self.start(host, command, self.folder / f"{host}.log", SYNTHMARK_CACHE=cache)
 
     def link(self, host: str, state: str) -> None:
         """Put the cable of a host in (up) or pull it (down)."""

@@ -98,5 +98,6 @@ def test_a_render_outlives_nodes_that_are_cut_off_and_lost(made: Hosts, tmp_path
     render.until_next_shard("lost for good: the other node's next shard")
     (made.folder / "hurry").touch()
     render.until_end("lost for good: the end")
+    assert not list(made.folder.glob("*-cache")), "the body model came with the work: none was built"
     check_dataset(str(render.out), COUNT)
     print("".join(f"\n{seconds:6.1f} s  {text}" for text, seconds in render.took_s.items()))
