@@ -32,7 +32,8 @@ class Site:
     read, a second and prefix), the rates of failures, how much machines of a kind differ.
 
     shard_s: seconds of a core to render one; spread: standard deviation of its logarithm
-    template_s: until a new machine has the body model; worker_start_s: until a worker of it renders
+    template_s: until a new machine has the body model: the driver sends it, to build it took 60
+    worker_start_s: until a new worker renders
     driver_s: of the driver for each shard; queue: shards a worker is given, the one it makes among them
     requests, writes: of a worker for a shard, those that write among them; one takes request_s
     before, after: requests of the driver for each shard, to find what is missing and to make the manifest; `readers` of
@@ -46,18 +47,18 @@ class Site:
     cores: int = 16
     shard_s: float = 512 / 283
     spread: float = 0.1
-    template_s: float = 60.0
-    worker_start_s: float = 3.0
-    driver_s: float = 0.004
+    template_s: float = 0.0
+    worker_start_s: float = 5.0
+    driver_s: float = 0.0055
     queue: int = 2
-    requests: float = 20.0
-    writes: float = 8.0
+    requests: float = 12.0
+    writes: float = 7.0
     request_s: float = 0.03
     requests_per_s: float = 5500.0
     writes_per_s: float = 3500.0
-    before: float = 2.0
-    after: float = 5.0
-    readers: int = 1
+    before: float = 0.0
+    after: float = 3.0
+    readers: int = 64
     losses: float = 0.05
     found_s: float = 60.0
     replaced_s: float = 180.0

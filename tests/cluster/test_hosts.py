@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,19 +29,18 @@ def made() -> Iterator[Hosts]:
 
 @dataclass(frozen=True, kw_only=True)
 class Render:
-    """A `render.py` under way on the head, with a worker for each node; how long what was waited for took."""
+    """A `render.py` under way on the head, with a worker for each node; prints how long what is waited for took."""
 
     running: "subprocess.Popen[bytes]"
     out: Path
     log: Path
-    took_s: dict[str, float] = field(default_factory=dict)
 
     def until(self, text: str, what: Callable[[], object]) -> None:
         """Waits for something that is to happen before the render ends."""
         started = time.monotonic()
         wait_for(lambda: self.running.poll() is not None or what(), PATIENCE_S, text)
         assert self.running.poll() is None, f"{text}: the render ended before\n{self.log.read_text()[-3000:]}"
-        self.took_s[text] = time.monotonic() - started
+        print(f"{time.monotonic() - started:6.1f} s  {text}", flush=True)
 
     def until_next_shard(self, text: str) -> None:
         """Waits for one more shard."""
@@ -52,7 +51,7 @@ class Render:
         """Waits for the render to end, and well."""
         started = time.monotonic()
         assert self.running.wait(PATIENCE_S) == 0, self.log.read_text()[-3000:]
-        self.took_s[text] = time.monotonic() - started
+        print(f"{time.monotonic() - started:6.1f} s  {text}", flush=True)
 
 
 def slow_render(made: Hosts, folder: Path) -> Render:
@@ -100,4 +99,3 @@ def test_a_render_outlives_nodes_that_are_cut_off_and_lost(made: Hosts, tmp_path
     render.until_end("lost for good: the end")
     assert not list(made.folder.glob("*-cache")), "the body model came with the work: none was built"
     check_dataset(str(render.out), COUNT)
-    print("".join(f"\n{seconds:6.1f} s  {text}" for text, seconds in render.took_s.items()))
