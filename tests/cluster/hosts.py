@@ -91,6 +91,13 @@ class Hosts:
             with suppress(ProcessLookupError):
                 kill(pid)
 
+    def watch(self) -> None:
+        """Begin to watch who is alive; the head is when this returns."""
+        log = self.folder / "watch.log"
+        watch = self.start(HEAD, [sys.executable, "-m", "tests.cluster.watch"], log)
+        wait_for(lambda: HEAD in self.alive() or watch.poll() is not None, PATIENCE_S, "the head")
+        assert watch.poll() is None, log.read_text()[-3000:]
+
     def alive(self) -> set[str]:
         """The hosts that Ray takes for alive now, the head among them (watch.py tells)."""
         lines = (self.folder / "watch.log").read_text().splitlines()
@@ -99,8 +106,8 @@ class Hosts:
 
 
 @contextmanager
-def hosts() -> Iterator[Hosts]:
-    """Hosts that Ray runs on, all of them alive; whatever happens, nothing of them is left."""
+def spaces() -> Iterator[Hosts]:
+    """Hosts on which nothing runs; whatever happens, nothing of them is left."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a socket's path may have 107 characters
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     made = Hosts(
@@ -113,13 +120,6 @@ def hosts() -> Iterator[Hosts]:
     )  # fmt: skip
     try:
         _cable(made)
-        made.join(HEAD)
-        watch = made.start(HEAD, [sys.executable, "-m", "tests.cluster.watch"], folder / "watch.log")
-        wait_for(lambda: HEAD in made.alive() or watch.poll() is not None, PATIENCE_S, "the head")
-        assert watch.poll() is None, (folder / "watch.log").read_text()[-3000:]
-        for host in ADDRESSES.keys() - {HEAD}:
-            made.join(host)
-        wait_for(lambda: made.alive() == set(ADDRESSES), PATIENCE_S, "the nodes")
         yield made
     finally:
         for host in ADDRESSES:
@@ -129,6 +129,18 @@ def hosts() -> Iterator[Hosts]:
         for host in ADDRESSES:
             subprocess.run(["ip", "netns", "del", made.space(host)], capture_output=True)  # takes its links along
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def hosts() -> Iterator[Hosts]:
+    """Hosts that Ray runs on, all of them alive."""
+    with spaces() as made:
+        made.join(HEAD)
+        made.watch()
+        for host in ADDRESSES.keys() - {HEAD}:
+            made.join(host)
+        wait_for(lambda: made.alive() == set(ADDRESSES), PATIENCE_S, "the nodes")
+        yield made
 
 
 def _cable(made: Hosts) -> None:
