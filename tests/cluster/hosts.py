@@ -91,10 +91,12 @@ class Hosts:
             with suppress(ProcessLookupError):
                 kill(pid)
 
-    def watch(self) -> None:
-        """Begin to watch who is alive; the head is when this returns."""
+    def watch(self, *through: str) -> None:
+        """Begin to watch who is alive, by a command (`through` ssh, say) on the head, which is when this returns."""
         log = self.folder / "watch.log"
-        watch = self.start(HEAD, [sys.executable, "-m", "tests.cluster.watch"], log)
+        variables = [f"{name}={self.environment[name]}" for name in ("PYTHONPATH", "RAY_ADDRESS", "RAY_AUTH_MODE")]
+        command = [*through, "env", *variables, sys.executable, "-m", "tests.cluster.watch"]
+        watch = self.start(HEAD, command, log)
         wait_for(lambda: HEAD in self.alive() or watch.poll() is not None, PATIENCE_S, "the head")
         assert watch.poll() is None, log.read_text()[-3000:]
 

@@ -1,6 +1,5 @@
 """`ray up docs/cluster-own.yaml`, as it stands, brings up a head and two nodes over ssh, and `ray down` ends them."""
 
-import shlex
 import shutil
 import subprocess
 import sys
@@ -42,6 +41,9 @@ def machines() -> Iterator[Hosts]:
             script = MACHINE.format(folder=made.folder, host=host, sshd=SSHD)
             command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script]
             made.nodes[host] = made.start(host, command, made.folder / f"{host}.log")
+        for host in ADDRESSES:
+            log = made.folder / f"{host}.log"
+            wait_for(lambda log=log: "Server listening" in log.read_text(), PATIENCE_S, f"sshd of {host}")
         yield made
 
 
@@ -60,12 +62,16 @@ def _home(made: Hosts, host: str) -> None:
     (made.folder / f"passwd-{host}").write_text(account + accounts)
 
 
-def _ray(made: Hosts, *words: str) -> None:
-    """A command of Ray's launcher with the file of the documents, given by its user on the head."""
-    log = made.folder / f"{words[0]}.log"
+def _ssh(made: Hosts) -> list[str]:
+    """What begins a command of the user on the head."""
     options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(made.folder / "key")]
-    command = shlex.join([RAY, *words, "-y", str(ROOT / "docs" / "cluster-own.yaml")])
-    running = made.start(HEAD, ["ssh", *options, f"synthmark@{ADDRESSES[HEAD]}", command], log)
+    return ["ssh", *options, f"synthmark@{ADDRESSES[HEAD]}"]
+
+
+def _ray(made: Hosts, *words: str) -> None:
+    """A command of Ray's launcher with the file of the documents."""
+    log = made.folder / f"{words[0]}.log"
+    running = made.start(HEAD, [*_ssh(made), RAY, *words, "-y", str(ROOT / "docs" / "cluster-own.yaml")], log)
     assert running.wait(PATIENCE_S) == 0, log.read_text()[-5000:]
 
 
@@ -81,7 +87,7 @@ def _nodes(made: Hosts) -> set[str]:
 
 def test_the_documented_file_brings_machines_up_and_down(machines: Hosts) -> None:
     _ray(machines, "up", "--no-config-cache")
-    machines.watch()
+    machines.watch(*_ssh(machines))
     wait_for(lambda: machines.alive() == set(ADDRESSES), PATIENCE_S, "both nodes join")
     assert _nodes(machines) == set(ADDRESSES)
     _ray(machines, "down")
