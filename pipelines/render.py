@@ -47,7 +47,6 @@ def main(argv: Sequence[str]) -> str:
     missing = missing_jobs(recipe, arguments.seed, jobs, arguments.out)
     show_recipe(recipe)
     if missing:
-        template_of(recipe)  # built here once, not by every worker at the same time
         render_shards(recipe, arguments.seed, missing, arguments.out, arguments.workers)
     manifest = collect(recipe, arguments.seed, jobs, arguments.out, tolerance)
     notes = f"{sum(job.rows for job in missing)} new"
@@ -73,11 +72,12 @@ def render_shards(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: st
     import ray
 
     workers = min(workers, len(jobs))
+    template = template_of(recipe)  # built here once and sent along: a minute less on every new machine
     start_ray(workers)
     quiet_ray_data()
     rows = ray.data.from_items([vars(job) for job in jobs], override_num_blocks=len(jobs)).map(
         ShardWorker,
-        fn_constructor_args=(recipe, seed, uri, uuid4().hex),
+        fn_constructor_args=(recipe, seed, uri, uuid4().hex, template),
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )

@@ -1,16 +1,23 @@
 """A dataset of renderings as a whole: what of it is still to be made, and its manifest once all of it is there."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pyarrow.fs as pafs
 
 from synth.domain.anatomy import anatomy_named
-from synth.domain.shards import Manifest, read_shard_entry, shard_name, stray_files, write_manifest
+from synth.domain.shards import Manifest, Shard, file_names, read_shard_entry, shard_name, stray_files, write_manifest
 from synth.domain.storage import filesystem
 from synth.domain.uploads import abort_uploads
 from synth.figure import RenderRecipe
 from synth.ledger import close, ledger_name, read_ledger
 from synth.worker import ShardJob, footer_of, is_done
+
+READERS = (
+    64  # shards of an object store whose entries are read at once: each waits for several answers, one after another
+)
+Entry = tuple[Shard, dict[str, str]]
 
 
 def missing_jobs(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str) -> list[ShardJob]:
@@ -19,8 +26,9 @@ def missing_jobs(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str
     if strays:
         raise ValueError(f"output {uri} holds something else ({strays[0]}); choose another --out")
     footer = footer_of(recipe, seed)
-    present = ((job, read_shard_entry(uri, job.index)) for job in jobs)
-    return [job for job, found in present if found is None or not is_done(found, job, footer)]
+    there = file_names(uri)
+    entries = _entries(uri, [job for job in jobs if shard_name(job.index) in there])
+    return [job for job in jobs if (found := entries.get(job.index)) is None or not is_done(found, job, footer)]
 
 
 def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, tolerance: int) -> Manifest:
@@ -31,8 +39,9 @@ def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, tol
     """
     footer = footer_of(recipe, seed)
     shards = []
+    entries = _entries(uri, jobs)
     for job in jobs:
-        found = read_shard_entry(uri, job.index)
+        found = entries[job.index]
         if found is None or not is_done(found, job, footer):
             raise ValueError(f"{uri} lacks shard {job.index} after rendering; run the command again")
         shards.append(found[0])
@@ -47,6 +56,13 @@ def collect(recipe: RenderRecipe, seed: int, jobs: list[ShardJob], uri: str, tol
     _check(manifest, uri, tolerance)
     write_manifest(uri, manifest)
     return manifest
+
+
+def _entries(uri: str, jobs: list[ShardJob]) -> dict[int, Entry | None]:
+    """What read_shard_entry says of each job's shard, by its index; READERS are asked about at a time."""
+    indices = [job.index for job in jobs]
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(indices, pool.map(partial(read_shard_entry, uri), indices), strict=True))
 
 
 def _check(manifest: Manifest, uri: str, tolerance: int) -> None:

@@ -18,6 +18,7 @@ from synth.domain.shards import VERSIONS, Shard, read_shard_entry, recipe_hash, 
 from synth.figure import GROUP, Framed, RenderRecipe, draw_several, joint_names, parameter_names, template_of
 from synth.ledger import GivenUp, begin, close, record
 from synth.supervisor import Blender, BlenderFailed
+from synth.template import Template
 from synth.thickness import thickness_mm
 from synth.versions import rendering_versions
 
@@ -41,12 +42,15 @@ class ShardWorker:
     """Makes shards of one recipe and seed under one URI; called with rows of work by Ray Data (or by a plain loop).
 
     run: names the driver's run, within which attempts are counted (ledger.py)
+    template: the recipe's, where the driver sends it along; else this machine's, built where it has none
     """
 
-    def __init__(self, recipe: RenderRecipe, seed: int, uri: str, run: str = "") -> None:
+    def __init__(
+        self, recipe: RenderRecipe, seed: int, uri: str, run: str = "", template: Template | None = None
+    ) -> None:
         self._recipe, self._seed, self._uri, self._run = recipe, seed, uri, run
         self._anatomy = anatomy_named(recipe.anatomy)
-        self._template = template_of(recipe)
+        self._template = template or template_of(recipe)
         self._versions = json.dumps(rendering_versions(self._template))
         vertices, triangles = len(self._template.vertices), self._template.triangles
         self._blender = Blender(recipe.engine, self._anatomy.size, vertices, triangles)

@@ -194,8 +194,13 @@ def stray_files(uri: str, shards: set[int]) -> list[str]:
     fs, base = filesystem(uri)
     if fs.get_file_info(base).type == pafs.FileType.File:
         return [base]
-    names = {info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))}
-    return sorted(name for name in names - {MANIFEST, *map(shard_name, shards)} if not _OWN.fullmatch(name))
+    return sorted(name for name in file_names(uri) - {MANIFEST, *map(shard_name, shards)} if not _OWN.fullmatch(name))
+
+
+def file_names(uri: str) -> set[str]:
+    """What lies under `uri`, by one listing."""
+    fs, base = filesystem(uri)
+    return {info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))}
 
 
 def read_manifest(uri: str) -> Manifest:

@@ -5,6 +5,7 @@ That step is a rename on a local disk, a copy within the store on an object stor
 
 import os
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,9 +22,14 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     if uri.startswith("s3://"):  # up to 10 MiB go up in one request; more of it in parts, see uploads.py
         uri += f"{'&' if '?' in uri else '?'}allow_delayed_open=true"
     try:
-        return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+        return _opened(uri)
     except (pa.ArrowInvalid, ValueError) as error:
         raise ValueError(f"URI {uri!r} cannot be used: {error}; use a local path, file:// or s3://") from error
+
+
+@lru_cache(maxsize=16)
+def _opened(uri: str) -> tuple[pafs.FileSystem, str]:
+    return pafs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]  # s3: 13 ms of a core, and a connection
 
 
 def has_files(uri: str) -> bool:
