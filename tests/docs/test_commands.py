@@ -33,7 +33,7 @@ PAGES_NOT_RUN = {
 RUN = ("tutorial.md",)
 # The tutorial at a size for a test: command begins so -> (what is replaced, what is added).
 SMALL = {
-    "phantoms": ({"24": "12"}, ()),
+    "phantoms": ({"hand": "hand_smoke", "24": "12"}, ()),
     "render": ({"8000": "64"}, ()),
     "sweep": ({}, ('--set=sweep.schedules=[{"name": "quick", "epochs": 1}]', "--set=sweep.folds=2")),
     "evaluate": ({}, ("--set=sweep.scratch.epochs=1", "--set=sweep.folds=2")),
@@ -97,3 +97,24 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
         name, arguments = command.verb
         replaced, added = SMALL.get(name, ({}, ()))
         succeed(name, *(replaced.get(word, word) for word in arguments), *added, home=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_the_readme_shows_first(tmp_path: Path) -> None:
+    """The first landmark, on a virtual body for the scan; then the pictures of what was seen."""
+    succeed("phantoms", "body_smoke", "--count", 1, "--seed", 1, "--out", "one", home=tmp_path)
+    (scan,) = (tmp_path / "one" / "images").iterdir()
+    scan.rename(tmp_path / "scan.nii.gz")
+    own = [
+        command.verb
+        for command in commands_of(ROOT / "README.md")
+        if re.search("predict.py scan|data.bodies", command.text)
+    ]
+    assert [verb[0] for verb in own if verb] == ["predict", "phantoms", "study"]
+    for name, arguments in filter(None, own):
+        matched = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in arguments]
+        succeed(name, *(word for words in matched for word in words), home=tmp_path)
+    assert (
+        list((tmp_path / "predicted").glob("*.mrk.json")) and (tmp_path / "data" / "seen" / "body-0001.png").is_file()
+    )
