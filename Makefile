@@ -6,11 +6,13 @@ OUT ?= demo-output
 export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUTF8 := 1
 
-.PHONY: help demo test test-all check format clean
+.PHONY: help demo test check format verified hashes clean
 help:
 	@echo "make demo    the whole chain on virtual hands: render, pretrain, sweep, evaluate, predict (about 15 minutes)"
 	@echo "make test    every test (about 25 minutes on 2 cores)"
 	@echo "make check   formatting, lint, types and the fast tests"
+	@echo "make verified  $(VENV) anew, from PyPI alone, every file checked against requirements.hashes (CUDA build of torch)"
+	@echo "make hashes    requirements.hashes anew after a change of requirements.lock (needs uv)"
 	@echo "make clean   remove $(VENV) and $(OUT)"
 
 demo: $(VENV)/ready
@@ -38,6 +40,22 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements.lock -e .
 	@$(BIN)/python -m synth.libraries
 	@touch $@
+
+# For who needs to know that no file was exchanged on its way. Not the default: the CPU build of torch, and files that an
+# index of one's own built again, have other hashes than PyPI's.
+verified: requirements.hashes
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements.hashes
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m synth.libraries
+	@touch $(VENV)/ready
+
+hashes: requirements.lock
+	@{ echo "# requirements.lock and what torch's CUDA build adds to it on Linux x86-64, with the hash of every file that PyPI has"; \
+	   echo "# of each version. Made by \`make hashes\`; installed by \`make verified\`."; \
+	   uv pip compile requirements.lock --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	       --no-header --no-annotate -q; } > requirements.hashes.tmp
+	@mv requirements.hashes.tmp requirements.hashes
 
 clean:
 	rm -rf $(VENV) $(OUT)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.commands import ROOT
 
 STARTS = ("python", ".venv/bin/python", "synthmark", "make", "ray", "pip", "export", "git", "cd", "mlflow")
+FENCED = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.M | re.S)
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
@@ -36,12 +37,26 @@ class Command:
             return found[1], words[2:]
         return None
 
+    @property
+    def module(self) -> str | None:
+        """The module of ours that `python -m MODULE` or `python tests/MODULE.py` runs; None for any other command."""
+        found = re.match(r"\S*python (?:-m )?(tests[./][\w./]+?)(?:\.py)?(?: |$)", self.text)
+        return found[1].replace("/", ".") if found else None
+
 
 def commands_of(page: Path) -> Iterator[Command]:
     """Every command in the fenced blocks of a page that begin with one."""
-    for block in re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+    for block in FENCED.findall(page.read_text(encoding="utf-8")):
         if block.split()[0] in STARTS:
             yield from (Command(page=page, text=text) for text in _lines(block))
+
+
+def mentioned(page: Path) -> Iterator[Command]:
+    """Every whole command within a page's text: `python ...`, `synthmark ...`; none that leaves something out."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    for found in re.findall(r"`((?:python|synthmark) [^`]+)`", text):
+        if "…" not in found:
+            yield Command(page=page, text=" ".join(found.split()))
 
 
 def examples_of(script: Path) -> Iterator[Command]:

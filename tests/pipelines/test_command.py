@@ -1,13 +1,16 @@
 """The wheel: all that a verb needs, no tests, and one command that does what the scripts do."""
 
+import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from pipelines.command import verbs
+from pipelines.demo import plan
 from tests.commands import ROOT
 
 pytestmark = pytest.mark.slow
@@ -33,14 +36,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the wheel installs."""
     folder = tmp_path_factory.mktemp("site")
-    zipfile.ZipFile(wheel).extractall(folder)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(folder), str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True)
     return folder
 
 
 def command(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`synthmark ARGUMENTS` of the installed wheel, far from the checkout."""
-    code = f"import sys; sys.path.insert(0, {str(installed)!r}); from pipelines.command import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *arguments], cwd=installed, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(installed), "SYNTHMARK_MLFLOW": f"sqlite:///{installed}/mlflow.db"}
+    program = [sys.executable, str(installed / "bin" / "synthmark"), *arguments]
+    return subprocess.run(program, cwd=installed, env=environment, capture_output=True, text=True)
 
 
 def test_the_wheel_holds_packages_and_their_data_but_no_tests(wheel):
@@ -50,6 +55,8 @@ def test_the_wheel_holds_packages_and_their_data_but_no_tests(wheel):
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "synth" / "domain" / "anatomies").glob("*.toml")}
     assert data and data <= set(names)
     assert {f"pipelines/{verb}.py" for verb in verbs()} <= set(names)
+    weights = {path.relative_to(ROOT).as_posix() for path in (ROOT / "training" / "weights").glob("*/*")}
+    assert weights <= set(names)
 
 
 def test_the_command_runs_verbs_and_names_them(installed, tmp_path):
@@ -61,7 +68,9 @@ def test_the_command_runs_verbs_and_names_them(installed, tmp_path):
     assert wrong.returncode == 2 and "no verb 'rendr'" in wrong.stderr
     checked = command(installed, "check", str(tmp_path / "nothing"))
     assert checked.returncode == 1 and checked.stderr.startswith("error: ")
-    assert command(installed, "--version").stdout.startswith("synthmark 0.")
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert command(installed, "--version").stdout == f"synthmark {written}\n"
+    assert f"\nversion: {written}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_command_uses_the_wheel_alone(installed):
@@ -71,3 +80,16 @@ def test_the_command_uses_the_wheel_alone(installed):
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=installed, capture_output=True, text=True, check=True)
     assert str(ROOT) not in said.stdout
+
+
+def test_the_demo_starts_outside_the_checkout(installed, tmp_path):
+    """Its first two steps, a render and its contact sheet; the others are marked as done."""
+    out = tmp_path / "demo"
+    first, second, *others = plan(out, 32, 4, 1)
+    for step in others:
+        step.made.parent.mkdir(parents=True, exist_ok=True)
+        step.made.touch()
+    done = command(installed, "demo", "--out", str(out), "--count", "32", "--cases", "4", "--epochs", "1")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert first.made.is_file() and second.made.is_file()
+    assert done.stdout.count("already there") == len(others)
