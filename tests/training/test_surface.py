@@ -28,7 +28,7 @@ def sloped(count: int) -> tuple[Patches, np.ndarray, np.ndarray, np.ndarray]:
 def test_what_lies_beneath_is_found_and_folded_ones_do_not_count():
     patches, depth, points, true = sloped(9)
     true[0] += 40.0  # hidden behind other tissue
-    own = np.full((9, 5), 3.0)
+    own = np.full((9, 5), -9.0)  # deviations: far off
     np.testing.assert_allclose(beneath_surface(depth, true, points, own, patches), BENEATH, atol=1e-2)
 
 
