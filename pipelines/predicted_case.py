@@ -217,7 +217,7 @@ def landmark_of(predicted: CasePrediction, k: int) -> dict[str, Any]:
         "sigma_mm": _number(predicted.sigma_mm[k], placed),
         "radius90_mm": _number(predicted.radius90_mm[k], placed),
         "radius90_all_mm": _number(predicted.radius90_all_mm[k], placed),
-        "depth_source": predicted.depth_source,
+        "depth_source": predicted.depth_source[k],
         "n_calibration": predicted.num_calibration[k],
     }
 

@@ -14,6 +14,7 @@ from training.loop import predict
 from training.metrics import errors_px, sigma_scale, summarise
 from training.models import LandmarkNet
 from training.provenance import git_commit, versions
+from training.surface import beneath_surface
 from training.trust_learning import learn_trust
 
 
@@ -26,6 +27,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
     summary = summarise(errors)
     per_landmark = dict(zip(anatomy.names, summary.mean.tolist(), strict=True))
     mean_depth = mean_landmark_depth(job.data_uri, anatomy, len(held_out))
+    beneath = None if mean_depth is None else landmarks_beneath(job, model, mean_depth, len(held_out))
     card = ModelCard(
         anatomy=anatomy,
         model=job.model,
@@ -36,6 +38,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         versions=versions(),
         data={"renderings": read_manifest(job.data_uri).digest},
         mean_depth=mean_depth,
+        beneath_mm=beneath,
         depth_regressed=job.model.regress_depth,
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
@@ -76,3 +79,16 @@ def mean_landmark_depth(uri: str, anatomy: Anatomy, count: int) -> tuple[float, 
     if not np.isfinite(depths).any(0).all():
         return None
     return tuple(float(v) for v in np.nanmean(depths, axis=0))
+
+
+def landmarks_beneath(
+    job: PretrainJob, model: LandmarkNet, mean_depth: tuple[float, ...], count: int
+) -> tuple[float | None, ...]:
+    """(K,) mm of landmarks beneath the surface, by the first `count` samples; see surface.beneath_surface."""
+    anatomy = anatomy_of(job)
+    samples = read_samples(job.data_uri, anatomy, depth=True, thickness="thickness" in model.inputs, limit=count)
+    assert samples.depth_mm is not None
+    patches = Patches.from_samples(samples, anatomy, model.unit.device, inputs=(*model.inputs, "depth"), crop=job.crop)
+    said = predict(model, patches)
+    own = said.depth if job.model.regress_depth else np.broadcast_to(np.array(mean_depth), said.points.shape[:2])
+    return beneath_surface(samples.depth_mm, samples.landmarks[:, :, 2], said.points, own, patches)

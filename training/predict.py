@@ -15,6 +15,7 @@ from synth.domain.study import Prepared
 from training.checkpoint import LoadedModel, ModelCard
 from training.data import Patches, depth_steps
 from training.loop import predict
+from training.surface import surface_mm
 from training.uncertainty import expected_error, radii_mm
 
 # Beyond these, in shares of the patch's longer side, a prediction is not to be trusted
@@ -40,8 +41,8 @@ class CasePrediction:
     radius90_mm: (K,) conformal radius in it of each landmark by itself; radius90_all_mm: of all together; NaN where not
         calibrated. None of these says anything of the depth
     num_calibration: (K,) subjects that the radius was calibrated on
-    depth_source: "regressed" where the depth is the network's, "mean" where it is the mean of the training data, ""
-        for 2D images
+    depth_source: (K,) "surface" where the depth is that of the surface at the pixel and what landmarks lie beneath it,
+        "regressed" where it is the network's, "mean" where it is the mean of the training data, "" for 2D images
     """
 
     anatomy: Anatomy
@@ -56,7 +57,7 @@ class CasePrediction:
     radius90_mm: NDArray[np.float64]
     radius90_all_mm: NDArray[np.float64]
     num_calibration: tuple[int, ...]
-    depth_source: str
+    depth_source: tuple[str, ...]
 
     @property
     def trusted(self) -> NDArray[np.bool_]:
@@ -84,7 +85,7 @@ class CasePrediction:
                 point_mm=(float(self.patient_mm[k, 0]), float(self.patient_mm[k, 1]), float(self.patient_mm[k, 2])),
                 sigma_mm=float(self.sigma_mm[k]),
                 radius90_mm=float(self.radius90_mm[k]),
-                depth_source=self.depth_source,
+                depth_source=self.depth_source[k],
                 num_calibration=self.num_calibration[k],
             )
             for k, name in enumerate(self.anatomy.names)
@@ -102,7 +103,7 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     doubted = card.trust is not None and bool(card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0])
     points = predictions.points[0].astype(np.float64)
     sigma_px = expected_error(card, predictions.sigma[0].astype(np.float64))
-    depth, source = _depths(card, prepared, predictions.depth[0])
+    depth, source = _depths(card, prepared, points, predictions.depth[0])
     lifted = np.column_stack([points, depth])
     patient = prepared.patch_map.patient_points(lifted)
     if prepared.depth_mm is None:
@@ -142,16 +143,27 @@ def as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
     )
 
 
-def _depths(card: ModelCard, prepared: Prepared, regressed: NDArray[np.float32]) -> tuple[NDArray[np.float64], str]:
-    """((K,) depth in mm, where it is from); 0 for 2D images. Normalised depths are scaled by the case's own map."""
+def _depths(
+    card: ModelCard, prepared: Prepared, points: NDArray[np.float64], regressed: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """((K,) depth in mm, (K,) where it is from); 0 for 2D images.
+
+    Normalised depths are scaled by the case's own map.
+    """
+    count = card.anatomy.num_landmarks
     if prepared.depth_mm is None:
-        return np.zeros(card.anatomy.num_landmarks), ""
+        return np.zeros(count), ("",) * count
     if card.depth_regressed:
-        return denormalise_landmark_depth(regressed, prepared.depth_mm).astype(np.float64), "regressed"
-    if card.mean_depth is None:
+        normalised, own = regressed, "regressed"
+    elif card.mean_depth is not None:
+        normalised, own = np.array(card.mean_depth, np.float32), "mean"
+    else:
         raise ValueError("the model has no landmark depths, so it cannot place landmarks in a volume; use one that has")
-    depth = denormalise_landmark_depth(np.array(card.mean_depth), prepared.depth_mm)
-    return depth.astype(np.float64), "mean"
+    depth = denormalise_landmark_depth(normalised, prepared.depth_mm).astype(np.float64)
+    beneath = np.array([np.nan if mm is None else mm for mm in card.beneath_mm or (None,) * count])
+    seen = surface_mm(prepared.depth_mm[None], points[None])[0] + beneath
+    known = np.isfinite(seen)
+    return np.where(known, seen, depth), tuple("surface" if k else own for k in known)
 
 
 def _status(

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from training.metrics import Floats
+from training.surface import nearest_tissue
 from tuning.baselines import mean_depth_errors_mm
 from tuning.cases import Cases, Errors
 from tuning.folds import Fold
@@ -63,17 +63,6 @@ def readings(cases: Cases, points: Floats) -> dict[str, Read]:
         front, back = side_view(depth_mm, thickness_mm)
         found[LATERAL] = (front[case, rows] + unknown, (back - front)[case, rows])
     return found
-
-
-def nearest_tissue(depth_mm: Floats, points: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows, columns), each (N, K), of the foreground pixels of depth maps (N, H, W) nearest to `points` (N, K, 2)."""
-    size = np.array(depth_mm.shape[2:0:-1])
-    at = np.clip(np.nan_to_num(points).astype(np.int64), 0, size - 1)
-    rows, cols = np.empty(at.shape[:2], np.int64), np.empty(at.shape[:2], np.int64)
-    for n, plane in enumerate(depth_mm):
-        nearest = ndimage.distance_transform_edt(plane <= 0, return_distances=False, return_indices=True)
-        rows[n], cols[n] = nearest[:, at[n, :, 1], at[n, :, 0]]
-    return rows, cols
 
 
 def side_view(depth_mm: Floats, thickness_mm: Floats) -> tuple[Errors, Errors]:

@@ -22,12 +22,13 @@ from training.data import Patches
 from training.held_out import depth_errors, true_points
 from training.loop import predict
 from training.metrics import errors_mm, errors_px
+from training.surface import surface_mm
 from tuning.compare import mean_difference, studentised, subject_means
 
 FAILS = {
     "hand": """- Tips of folded fingers that lie behind or within the outline: their places are guesses, often withheld.
 - A hand whose side was given wrongly; two hands; a hand that is cut across the fingers.
-- The third coordinate on volumes is what such an outline has on average: centimetres off where a finger is lifted.
+- The third coordinate on volumes is read off the surface: of a tip behind other tissue it is that tissue's.
 - Casts, dressings, missing fingers, children under 2: never seen in training.""",
     "body": """- Fingertips on the belly or under the hip: the worst landmarks by far.
 - A body whose left and right are exchanged in the header looks like any other.
@@ -76,7 +77,11 @@ def measured(loaded: LoadedModel, uri: str) -> dict[str, Any]:
     truth[((truth < 0) | (truth > [patches.size[1], patches.size[0]])).any(2)] = np.nan
     depth = None
     if loaded.card.depth_regressed and patches.depth is not None:
-        depth = np.where(np.isfinite(truth[..., 0]), depth_errors(predictions.depth, patches)[1], np.nan)
+        assert samples.depth_mm is not None
+        own = depth_errors(predictions.depth, patches)[1]
+        beneath = [np.nan if mm is None else mm for mm in loaded.card.beneath_mm or (None,) * anatomy.num_landmarks]
+        surface = np.abs(surface_mm(samples.depth_mm, predictions.points) + beneath - samples.landmarks[:, :, 2])
+        depth = np.where(np.isfinite(truth[..., 0]), np.where(np.isfinite(surface), surface, own), np.nan)
     subjects = samples.subject or tuple(str(number) for number in samples.sample_id)
     return {
         "px": errors_px(predictions.points, truth),

@@ -68,7 +68,7 @@ def test_sigma_and_radii_are_in_mm():
     wide, narrow = (predict_case(loaded(sigma=sigma, conformal=calibrated), prepared) for sigma in (1.0, 0.5))
     assert np.allclose(wide.radius90_mm, 3 * 2 * mm) and np.allclose(wide.radius90_all_mm, 4 * 2 * mm)
     assert np.allclose(wide.radius90_mm, 2 * narrow.radius90_mm) and wide.rows("a")[0].num_calibration == 12
-    assert np.allclose(found.patient_mm[:, :2], (found.source - 0.5) * 2) and found.depth_source == ""
+    assert np.allclose(found.patient_mm[:, :2], (found.source - 0.5) * 2) and found.depth_source == ("",) * 5
 
 
 def test_without_spacing_there_are_pixels_alone():
@@ -106,17 +106,28 @@ def test_a_regressed_depth_is_scaled_by_the_cases_own_map():
     found = predict_case(loaded(depth=said, depth_regressed=True, mean_depth=(9.0,) * 5), prepared)
     tissue = depth[depth > 0].astype(np.float64)
     lifted = np.column_stack([found.patch, tissue.mean() + np.array(said) * tissue.std()])
-    assert found.depth_source == "regressed" and {row.depth_source for row in found.rows("a")} == {"regressed"}
+    assert found.depth_source == ("regressed",) * 5 and {row.depth_source for row in found.rows("a")} == {"regressed"}
     assert np.allclose(found.patient_mm, prepared.patch_map.patient_points(lifted), atol=1e-3)
     forgotten = predict_case(loaded(depth=said, mean_depth=(9.0,) * 5), prepared)
-    assert forgotten.depth_source == "mean" and predict_case(loaded(depth=said), case()).depth_source == ""
+    assert forgotten.depth_source == ("mean",) * 5
+    assert predict_case(loaded(depth=said), case()).depth_source == ("",) * 5
+
+
+def test_landmarks_lie_beneath_the_surface_where_that_tells_more():
+    prepared, depth = slanted_case()
+    card = {"mean_depth": (0.0,) * 5, "beneath_mm": (2.0, None, -1.5, None, 0.0)}
+    found = predict_case(loaded([[48.5, 60.5]] * 5, **card), prepared)
+    assert found.depth_source == ("surface", "mean", "surface", "mean", "surface")
+    seen = depth[60, 48] + np.array([2.0, np.nan, -1.5, np.nan, 0.0])
+    lifted = np.column_stack([found.patch, np.where(np.isnan(seen), depth[depth > 0].mean(dtype=np.float64), seen)])
+    assert np.allclose(found.patient_mm, prepared.patch_map.patient_points(lifted), atol=1e-3)
 
 
 def test_depth_is_the_mean_of_the_training_data():
     prepared, depth = slanted_case()
     found = predict_case(loaded(mean_depth=(0.0, 1.0, -1.0, 0.0, 0.0)), prepared)
     tissue = depth[depth > 0].astype(np.float64)
-    assert np.allclose(found.viewer[:, :2], found.source - 0.5) and found.depth_source == "mean"
+    assert np.allclose(found.viewer[:, :2], found.source - 0.5) and found.depth_source == ("mean",) * 5
     expected = tissue.mean() + np.array([0, 1, -1, 0, 0]) * tissue.std()
     lifted = np.column_stack([found.patch, expected])
     assert np.allclose(found.patient_mm, prepared.patch_map.patient_points(lifted), atol=1e-3)

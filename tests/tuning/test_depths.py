@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import toy_cases
-from tuning.depths import LATERAL, MEAN, REGRESSED, SURFACE, THICKNESS, depth_errors_mm, nearest_tissue, readings
+from training.surface import nearest_tissue
+from tuning.depths import LATERAL, MEAN, REGRESSED, SURFACE, THICKNESS, depth_errors_mm, readings
 from tuning.folds import make_folds
 
 
