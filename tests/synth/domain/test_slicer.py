@@ -2,6 +2,7 @@
 
 import json
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -76,3 +77,47 @@ def test_json_without_end_is_refused(tmp_path):
     (tmp_path / "a.mrk.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="not a 3D Slicer markups file"):
         read_markups(tmp_path / "a.mrk.json", HAND)
+
+
+# What 3D Slicer's published schema of markups, version 1.0.3, asks of what we write.
+NUMBERS = {"type": "array", "items": {"type": "number"}}
+POINT = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("id", "label", "description"), {"type": "string"}),
+        **dict.fromkeys(("selected", "locked", "visibility"), {"type": "boolean"}),
+        "position": {**NUMBERS, "minItems": 3, "maxItems": 3},
+        "orientation": {**NUMBERS, "minItems": 9, "maxItems": 9},
+        "positionStatus": {"enum": ["undefined", "preview", "defined"]},
+    },
+    "additionalProperties": False,
+}
+MARKUP = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["Fiducial", "Line", "Angle", "Curve", "ClosedCurve", "Plane", "ROI"]},
+        "coordinateSystem": {"enum": ["LPS", "RAS"]},
+        "coordinateUnits": {"enum": ["mm", "um"]},
+        "controlPoints": {"type": "array", "items": POINT},
+    },
+    "additionalProperties": False,
+}
+FILE = {
+    "type": "object",
+    "required": ["@schema", "markups"],
+    "properties": {
+        "@schema": {"type": "string", "pattern": r"/markups-schema-v1\.0\.3\.json#$"},
+        "markups": {"type": "array", "items": MARKUP},
+    },
+    "additionalProperties": False,
+}
+
+
+def test_files_are_as_the_schema_of_3d_slicer_asks(tmp_path):
+    write_markups(tmp_path / "a.mrk.json", POINTS, HAND, "predicted")
+    written = json.loads((tmp_path / "a.mrk.json").read_text())
+    jsonschema.validate(written, FILE)
+    del written["markups"][0]["type"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(written, FILE)
