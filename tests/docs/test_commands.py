@@ -25,6 +25,7 @@ NOT_RUN = {
 }
 # Verbs whose commands are understood but not run as they stand, by page, and why; every other page's are run below.
 PAGES_NOT_RUN = {
+    "CARD.md": "hours each; they make the weights that ship",
     "README.md": "the tutorial's chain with other paths; test_what_the_readme_shows_first runs what is its own",
     "operations.md": "a cluster and a bucket; tests/cluster submits jobs to a head of its own",
     "public_ct.md": "scans that each user must ask for",
