@@ -1,4 +1,4 @@
-"""The commands in README.md, docs/*.md and the help of the verbs, as lists of words."""
+"""The commands in README.md, docs/*.md, the cards of shipped models and the help of the verbs, as lists of words."""
 
 import ast
 import re
@@ -11,7 +11,8 @@ from tests.commands import ROOT
 
 STARTS = ("python", ".venv/bin/python", "synthmark", "make", "ray", "pip", "export", "git", "cd", "mlflow")
 FENCED = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.M | re.S)
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+CARDS = sorted((ROOT / "training" / "weights").glob("*/CARD.md"))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *CARDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def mentioned(page: Path) -> Iterator[Command]:
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     for found in re.findall(r"`((?:python|synthmark) [^`]+)`", text):
         if "…" not in found:
-            yield Command(page=page, text=" ".join(found.split()))
+            yield from (Command(page=page, text=text) for text in " ".join(found.split()).split("; "))
 
 
 def examples_of(script: Path) -> Iterator[Command]:
