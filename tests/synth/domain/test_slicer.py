@@ -84,8 +84,8 @@ NUMBERS = {"type": "array", "items": {"type": "number"}}
 POINT = {
     "type": "object",
     "properties": {
-        **dict.fromkeys(("id", "label", "description"), {"type": "string"}),
-        **dict.fromkeys(("selected", "locked", "visibility"), {"type": "boolean"}),
+        **{key: {"type": "string"} for key in ("id", "label", "description")},
+        **{key: {"type": "boolean"} for key in ("selected", "locked", "visibility")},
         "position": {**NUMBERS, "minItems": 3, "maxItems": 3},
         "orientation": {**NUMBERS, "minItems": 9, "maxItems": 9},
         "positionStatus": {"enum": ["undefined", "preview", "defined"]},
