@@ -162,7 +162,8 @@ def read_card(uri: str) -> ModelCard:
 def load_weights(model: LandmarkNet, tensors: Mapping[str, Tensor], source: str) -> None:
     """None; the model takes the tensors. Raises ValueError where names or shapes are not those of the model."""
     try:
-        model.load_state_dict(dict(tensors))
+        earlier = {name: value for name, value in model.state_dict().items() if name == "shift"}  # older ones have none
+        model.load_state_dict({**earlier, **tensors})
     except RuntimeError as error:
         raise ValueError(f"{source}: the weights do not fit the network of the card: {error}") from error
 

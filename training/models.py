@@ -116,6 +116,10 @@ class LandmarkNet(nn.Module, ABC):
         """(N, F) what the network makes of whole patches (N, C, H, W): the means of its coarsest features."""
 
     @abstractmethod
+    def move(self, shift: Tensor) -> None:
+        """None; from now on every landmark lies `shift` (K, 2) patch px farther along x and y."""
+
+    @abstractmethod
     def head_parameters(self) -> list[nn.Parameter]:
         """The parameters of the last layers: those that learn when the features are kept as pre-trained."""
 
@@ -168,6 +172,11 @@ class PaperNet(LandmarkNet):
     def summary(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.features[:-1](images)).float().mean((2, 3))
 
+    def move(self, shift: Tensor) -> None:
+        last = [layer for layer in self.regressor if isinstance(layer, nn.Linear)][-1]
+        with torch.no_grad():
+            last.bias.unflatten(0, (self.num_landmarks, self.num_coordinates))[:, :2] += shift / self.unit
+
     def head_parameters(self) -> list[nn.Parameter]:
         return list(self.regressor.parameters())
 
@@ -178,8 +187,9 @@ class PaperNet(LandmarkNet):
 class HeatmapNet(LandmarkNet):
     """An encoder-decoder from 1/2 to 1/16 resolution and back, one heatmap per landmark at half resolution.
 
-    A landmark is the mean of its softmax heatmap and its covariance that heatmap's, so both are differentiable; its
-    depth is the mean of a depth map of its own under that heatmap.
+    A landmark is the mean of its softmax heatmap, moved by `shift` (K, 2) px, and its covariance that heatmap's, so
+    both are differentiable; its depth is the mean of a depth map of its own under that heatmap. The shift is learnt
+    by fine-tuning alone, see move.
     Group normalisation: nothing depends on the batch, so any number of workers computes the same.
     """
 
@@ -194,6 +204,7 @@ class HeatmapNet(LandmarkNet):
         self.up = nn.ModuleList([_block(c8, c8), _block(c4, c4), _block(c2, c2)])
         self.head = nn.Conv2d(c2, anatomy.num_landmarks, 1)
         self.depth_head = nn.Conv2d(c2, anatomy.num_landmarks, 1) if recipe.regress_depth else None
+        self.register_buffer("shift", torch.zeros(anatomy.num_landmarks, 2))
 
     def forward(self, images: Tensor) -> Output:
         height, width = images.shape[-2:]
@@ -205,7 +216,8 @@ class HeatmapNet(LandmarkNet):
             features = block(raised + skip)
         heads = [self.head] if self.depth_head is None else [self.head, self.depth_head]
         maps = [head(features)[:, :, : (height + 1) // 2, : (width + 1) // 2].float() for head in heads]
-        return soft_argmax(maps[0], 2.0, *maps[1:])
+        output = soft_argmax(maps[0], 2.0, *maps[1:])
+        return output._replace(points=output.points + cast(Tensor, self.shift))
 
     def summary(self, images: Tensor) -> Tensor:
         return self._levels(images)[-1].float().mean((2, 3))
@@ -219,6 +231,9 @@ class HeatmapNet(LandmarkNet):
         for stage in self.down:
             levels.append(stage(levels[-1]))
         return levels
+
+    def move(self, shift: Tensor) -> None:
+        cast(Tensor, self.shift).add_(shift)
 
     def head_parameters(self) -> list[nn.Parameter]:
         depth = [] if self.depth_head is None else self.depth_head.parameters()

@@ -1,7 +1,7 @@
 """What the convention of labels alone explains: a network as pre-trained, corrected by a few numbers learnt on a study.
 
-Both corrections are learnt from the predictions of training subjects, whom a network that saw renderings alone has
-never seen either.
+All are learnt from the predictions of training subjects, whom a network that saw renderings alone has never seen
+either. Fine-tuning begins with one of them, see schedule.Schedule.convention.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,23 @@ def offset(predicted: Floats, annotated: Floats, points: Floats) -> Corrected:
     """
     shift = mean_shape(np.asarray(annotated, np.float64) - predicted)
     return np.asarray(points + np.nan_to_num(shift.astype(np.float64)))
+
+
+def convention(predicted: Floats, annotated: Floats) -> Corrected:
+    """(K, 2) px: the mean of annotated - predicted (N, K, 2) px of each landmark, as far as it is told from chance.
+
+    The mean of n residuals is off by itself: it is shrunk by what its squared length owes to that, their variance
+    over n, and is 0 where that is all (positive-part James-Stein). NaN = not annotated; one residual tells nothing.
+    """
+    residuals = np.asarray(annotated, np.float64) - predicted
+    known = np.isfinite(residuals).all(2)
+    count = known.sum(0)
+    values = np.where(known[..., None], residuals, 0)
+    mean = values.sum(0) / np.maximum(count, 1)[:, None]
+    spread = (np.where(known[..., None], residuals - mean, 0) ** 2).sum((0, 2)) / np.maximum(count - 1, 1)
+    square = (mean**2).sum(1)
+    chance = np.divide(spread, count * square, out=np.ones_like(square), where=square * (count > 1) > 0)
+    return np.asarray(mean * np.clip(1 - chance, 0, 1)[:, None])
 
 
 def affine(predicted: Floats, annotated: Floats, points: Floats) -> Corrected:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Literal
 
@@ -189,7 +189,7 @@ def _on_subset(protocol: Protocol, job: Job, subset: Subset) -> Part:
     rows = drawn_rows(cases.subjects, fold.train, subset, [trial.seed, job.fold])
     seed = fold_seed(fold_seed(trial.seed, job.fold), subset.draw)
     model = starting_network(loaded, trial.start, seed)
-    schedule = trial.schedule if trial.start == "pretrained" else replace(trial.schedule, freeze="none")
+    schedule = trial.schedule if trial.start == "pretrained" else trial.schedule.fresh()
     patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=reads, crop=loaded.card.crop)
     few = patches.select(torch.as_tensor(rows))
     fine_tune(model, few, stretched(schedule, len(fold.train), len(rows)), loaded.card.train, seed=seed)

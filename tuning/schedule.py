@@ -12,7 +12,7 @@ from tuning.folds import NumFolds
 MOST_NESTED = 8  # schedules of a nested sweep: each is trained inner_folds + 1 times for every outer fold
 
 
-Freeze = Literal["none", "encoder", "features"]
+Freeze = Literal["none", "encoder", "features", "all"]
 Optimiser = Literal["sgd", "adamw"]
 
 
@@ -30,9 +30,11 @@ class Schedule:
     rate: learning rate, multiplied by `factor` at each of `milestones`, counted in `unit`
     momentum: of SGD; AdamW takes no notice of it
     freeze: "features" keeps everything but the last layers as pre-trained, "encoder" the layers before the decoder,
-        which is all but the fully connected ones of the paper's network, as "features"; a network trained from scratch
-        ignores it
+        which is all but the fully connected ones of the paper's network, as "features"; "all" keeps every layer, so
+        that the labels' convention alone is learnt; a network trained from scratch ignores it
     augment: strength of the geometric augmentation; 0 is none
+    convention: whether a pre-trained network first learns where this study's labels lie beside those of the
+        renderings: each landmark is moved by the mean residual of the training cases, see corrections.convention
     """
 
     name: str = "default"
@@ -47,6 +49,7 @@ class Schedule:
     weight_decay: float = 0.0
     freeze: Freeze = "none"
     augment: float = 0.0
+    convention: bool = True
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", self.name):
@@ -63,6 +66,10 @@ class Schedule:
         rising = all(a < b for a, b in zip((0, *self.milestones), self.milestones, strict=False))
         _require(self.name, "milestones", self.milestones, rising, "positive and rising")
 
+    def fresh(self) -> "Schedule":
+        """The same for a network of fresh weights: all of it learns, and it has no convention to leave."""
+        return replace(self, freeze="none", convention=False)
+
     def rate_at(self, epoch: int, iteration: int) -> float:
         """Learning rate after `epoch` whole passes and `iteration` steps, both counted from 0."""
         done = epoch if self.unit == "epochs" else iteration
@@ -72,6 +79,7 @@ class Schedule:
 def paper_schedule(unit: Literal["epochs", "iterations"] = "iterations") -> Schedule:
     """The published schedule: SGD, 700 epochs, rate 0.01, momentum 0.9, x0.1 once after 500.
 
+    No step of its own learns the labels' convention.
     Source: Riegler et al. 2015, section 4: "after 500 iterations" beside "700 epochs"; `unit` chooses the reading.
     The two are equal for 19 images at batch 100, not for 176.
     """
@@ -84,6 +92,7 @@ def paper_schedule(unit: Literal["epochs", "iterations"] = "iterations") -> Sche
         momentum=0.9,
         milestones=(500,),
         unit=unit,
+        convention=False,
     )
 
 

@@ -261,6 +261,7 @@ def run_trial(sweep: Sweep, name: str, on_epochs: OnEpochs, device: str = "cpu")
             if kept is None:
                 kept = run_fold(trial, number, on_epoch, material)
                 sweep.store.write_fold(name, trial, kept)
+                waiting += trial.schedule.epochs - len(kept.losses)  # it has none where no layer learns
             else:
                 waiting += trial.schedule.epochs
             folds.append(kept)

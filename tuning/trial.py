@@ -18,11 +18,13 @@ from torch import nn
 from synth.domain.anatomy import anatomy_named
 from training.checkpoint import LoadedModel, load_model
 from training.data import Patches
+from training.held_out import true_points
 from training.loop import EpochReport, Hooks, Predictions, fit, predict
 from training.metrics import summarise
 from training.models import LandmarkNet, build_model
 from training.recipe import TrainRecipe
 from tuning.cases import Cases, read_cases
+from tuning.corrections import convention
 from tuning.folds import Fold, inner_folds, make_folds, parse_folds, traits_of
 from tuning.schedule import Schedule
 
@@ -126,13 +128,18 @@ def fine_tune(
     seed: int,
     on_epoch: OnEpoch | None = None,
 ) -> tuple[float, ...]:
-    """The mean loss of every epoch; the model is trained in place by `schedule`.
+    """The mean loss of every epoch; the model is trained in place by `schedule`, () where it keeps all layers.
 
     train: how the network was pre-trained; its loss, precision and memory layout are kept.
     Raises: ValueError where no landmark is annotated or the loss does not stay finite.
     """
     if not bool(patches.valid.any()):
         raise ValueError(f"none of the {len(patches)} training cases has an annotated landmark")
+    if schedule.convention:
+        shift = convention(predict(model, patches).points, true_points(patches))
+        model.move(torch.as_tensor(shift, dtype=torch.float32, device=patches.device))
+    if schedule.freeze == "all":
+        return ()
     recipe = replace(
         train,
         epochs=schedule.epochs,
@@ -204,7 +211,7 @@ def run_fold(
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)
     model = starting_network(loaded, trial.start, seed).to(patches.device)
-    schedule = trial.schedule if trial.start == "pretrained" else replace(trial.schedule, freeze="none")
+    schedule = trial.schedule if trial.start == "pretrained" else trial.schedule.fresh()
     train, test = (patches.select(torch.as_tensor(rows)) for rows in (fold.train, fold.test))
     losses = fine_tune(model, train, schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
     return fold_result(material.cases, fold, number, predict(model, test), losses, time.perf_counter() - start)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import toy_cases
-from tuning.corrections import affine, offset, out_of_fold
+from tuning.corrections import affine, convention, offset, out_of_fold
 from tuning.folds import make_folds
 
 TURN = np.array([[0.9, 0.2], [-0.1, 1.1]])
@@ -15,6 +15,27 @@ def test_an_offset_of_every_landmark_is_undone():
     shift = np.random.default_rng([1, 0]).normal(0, 5, (5, 2))
     corrected = offset(cases.points[:4] - shift, cases.points[:4], cases.points[4:] - shift)
     np.testing.assert_allclose(corrected, cases.points[4:], atol=1e-4)
+
+
+def test_a_convention_is_told_as_far_as_it_is_no_chance():
+    rng = np.random.default_rng([2, 0])
+    annotated = rng.uniform(0, 96, (4000, 30, 2))
+    noise = rng.normal(0, 1, annotated.shape)
+    np.testing.assert_allclose(convention(annotated - [3.0, -1.0] + noise, annotated), [[3.0, -1.0]] * 30, atol=0.1)
+    few = [convention(annotated[:8] + noise[at : at + 8], annotated[:8]) for at in range(0, 4000, 8)]
+    plain = noise.reshape(500, 8, 30, 2).mean(1)
+    assert (np.linalg.norm(few, axis=-1) <= np.linalg.norm(plain, axis=-1) + 1e-9).all()
+    assert np.square(few).mean() < 0.6 * np.square(plain).mean()
+
+
+def test_one_case_and_landmarks_that_nobody_annotated_tell_no_convention():
+    cases = toy_cases(4, 1)
+    annotated = cases.points + 2.0
+    annotated[:, 1] = np.nan
+    annotated[1:, 2] = np.nan
+    found = convention(cases.points, annotated)
+    np.testing.assert_allclose(found, [[2, 2], [0, 0], [0, 0], [2, 2], [2, 2]], atol=1e-4)
+    np.testing.assert_array_equal(convention(cases.points[:1], annotated[:1]), np.zeros((5, 2)))
 
 
 def test_an_affine_map_is_undone_by_affine_and_not_by_offset():

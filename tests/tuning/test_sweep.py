@@ -90,6 +90,16 @@ def test_trials_are_kept_and_failures_say_why(sweep, tmp_path):
     assert finished(sweep, sweep.trials) == {}, "a damaged result counts as none"
 
 
+def test_a_trial_in_which_no_layer_learns_is_done_in_all_its_epochs(sweep, tmp_path):
+    still = Schedule(name="still", epochs=3, freeze="all")
+    other = replace(sweep, recipe=SweepRecipe(schedules=(still,), folds=2), out=str(tmp_path / "still"))
+    opened(other)
+    epochs = []
+    run(other, "still", epochs.append)
+    assert sum(epochs) == 2 * 3
+    assert [fold.losses for fold in finished(other, other.trials)["still"].folds] == [(), ()]
+
+
 def test_results_keep_the_order_of_the_recipe(sweep):
     for name in ("head", "quick"):
         run(sweep, name)

@@ -12,7 +12,9 @@ from tests.training.toy import toy_card
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.checkpoint import load_model, read_card, save_model
 from training.data import Patches
+from training.loop import predict
 from training.models import ModelRecipe, build_model
+from training.recipe import TrainRecipe
 from tuning.cases import check_network, read_cases
 from tuning.folds import folds_text, make_folds
 from tuning.refit import (
@@ -97,6 +99,23 @@ def test_frozen_layers_stay_as_they_are_and_the_others_learn(place, freeze):
         changed = bool((parameter.detach() != before[name]).any())
         assert changed == name.startswith(learns), name
         assert parameter.requires_grad
+
+
+@pytest.mark.parametrize("recipe", [ModelRecipe(width=8), ModelRecipe(network="paper", regress_depth=True)])
+def test_a_schedule_that_keeps_all_layers_learns_the_convention_of_the_labels_alone(recipe):
+    patches = Patches.from_samples(toy_samples(12, 1), HAND)
+    model = build_model(recipe, HAND).eval()
+    train = TrainRecipe()
+    before = predict(model, patches)
+    labels = before.points + np.array([4.0, -3.0]) + np.random.default_rng([3, 0]).normal(0, 0.1, before.points.shape)
+    moved = replace(patches, points=torch.as_tensor(labels, dtype=torch.float32))
+    assert fine_tune(model, moved, replace(QUICK, freeze="all"), train, seed=1) == ()
+    after = predict(model, patches)
+    np.testing.assert_allclose(after.points - before.points, np.broadcast_to([4.0, -3.0], labels.shape), atol=0.15)
+    np.testing.assert_array_equal(after.sigma, before.sigma)
+    np.testing.assert_array_equal(after.depth, before.depth)
+    fine_tune(model, patches, replace(QUICK, freeze="all", convention=False), train, seed=1)
+    np.testing.assert_array_equal(predict(model, patches).points, after.points)
 
 
 def test_fine_tuning_lowers_the_error_on_what_it_sees(place):
