@@ -63,6 +63,7 @@ class ModelCard:
     sigma_scale: (K,) factors from the heatmap's deviation to the error's along one axis, None where unknown
     sigma_px: (K,) root mean squared error along one axis on held-out patches, in patch px; None if never measured
     trust: what tells broken inputs from sound ones, None where nothing was learnt, as in cards of older models
+    extent_mm: smallest and largest extent of landmarks that was learnt from, see extent.py; None where unknown
     metrics: figures on held-out data, by name
     weights_sha256: of the weights file; filled in by save_model
     """
@@ -83,6 +84,7 @@ class ModelCard:
     sigma_px: tuple[float, ...] | None = None
     conformal: Conformal = Conformal()
     trust: Trust | None = None
+    extent_mm: tuple[float, float] | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     weights_sha256: str = ""

@@ -8,6 +8,7 @@ from synth.domain.annotation import normalise_landmark_depth
 from synth.domain.shards import read_manifest, read_samples
 from training.checkpoint import ModelCard, save_model
 from training.data import Patches
+from training.extent import Range, seen_range
 from training.held_out import depth_errors, true_points
 from training.job import PretrainJob, anatomy_of
 from training.loop import predict
@@ -43,6 +44,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
         trust=learn_trust(model, held_out, anatomy.base, job.train, job.seed),
+        extent_mm=extents(job, anatomy, len(held_out)),
         metrics={"held_out_px": summary.overall_mean}
         | {f"held_out_px.{name}": value for name, value in per_landmark.items()}
         | (_depth_metrics(predictions.depth, mean_depth, held_out) if job.model.regress_depth else {}),
@@ -79,6 +81,12 @@ def mean_landmark_depth(uri: str, anatomy: Anatomy, count: int) -> tuple[float, 
     if not np.isfinite(depths).any(0).all():
         return None
     return tuple(float(v) for v in np.nanmean(depths, axis=0))
+
+
+def extents(job: PretrainJob, anatomy: Anatomy, count: int) -> Range | None:
+    """The range of extents of the landmarks of the first `count` samples."""
+    samples = read_samples(job.data_uri, anatomy, limit=count)
+    return seen_range(samples.landmarks, samples.pixel_mm)
 
 
 def landmarks_beneath(

@@ -14,6 +14,7 @@ from synth.domain.schema import pack_silhouettes
 from synth.domain.study import Prepared
 from training.checkpoint import LoadedModel, ModelCard
 from training.data import Patches, depth_steps
+from training.extent import beyond, extent_mm
 from training.loop import predict
 from training.surface import surface_mm
 from training.uncertainty import expected_error, radii_mm
@@ -25,6 +26,10 @@ DOUBT = (
     "the silhouette is unlike those the model has learnt from, so no landmark is placed; is it one whole {anatomy}, "
     "the right way up and the right side, cut at the right threshold?"
 )
+DOUBTED_EXTENT = (
+    "landmarks would lie {extent:.0f} mm from their centre, those that the model has learnt from lie {low:.0f} to "
+    "{high:.0f}, so none is placed; is the spacing right, and is it no child where the model is of adults?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,7 @@ class CasePrediction:
 
     status: (K,) "ok"; "outside" the image's field of view; "untrusted": too uncertain, where there is no tissue, or in
         a silhouette unlike those that the model has learnt from
-    doubt: why no landmark of the case is trusted; "" where its silhouette is like others
+    doubt: why no landmark of the case is trusted; "" where its silhouette is like others and its size, too
     patch: (K, 2) patch px; source: (K, 2) px of the source projection
     patient_mm: (K, 3) LPS; NaN where the spacing of a 2D image is unknown; its z is NaN
     viewer: (K, 3) position for 3D Slicer
@@ -100,7 +105,6 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
     card, anatomy = loaded.card, loaded.card.anatomy
     patches = as_patches(prepared, anatomy)
     predictions = predict(loaded.model, patches)
-    doubted = card.trust is not None and bool(card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0])
     points = predictions.points[0].astype(np.float64)
     sigma_px = expected_error(card, predictions.sigma[0].astype(np.float64))
     depth, source = _depths(card, prepared, points, predictions.depth[0])
@@ -110,11 +114,12 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         patient[:, 2] = np.nan
         patient[:] = patient if np.isfinite(prepared.pixel_mm).all() else np.nan
     pixel_mm = float(np.sqrt(np.mean(np.square(prepared.pixel_mm, dtype=np.float64))))
+    doubt = _doubt(loaded, patches, points, prepared)
     radius, together = radii_mm(card, sigma_px * pixel_mm, pixel_mm)
     return CasePrediction(
         anatomy=anatomy,
-        status=_status(points, sigma_px, prepared, doubted),
-        doubt=DOUBT.format(anatomy=anatomy.base) if doubted else "",
+        status=_status(points, sigma_px, prepared, bool(doubt)),
+        doubt=doubt,
         patch=points,
         source=prepared.patch_map.source_points(points),
         patient_mm=patient,
@@ -126,6 +131,23 @@ def predict_case(loaded: LoadedModel, prepared: Prepared) -> CasePrediction:
         num_calibration=card.conformal.num_subjects or (0,) * anatomy.num_landmarks,
         depth_source=source,
     )
+
+
+def _doubt(loaded: LoadedModel, patches: Patches, points: NDArray[np.float64], prepared: Prepared) -> str:
+    """Why a case is unlike what the model has learnt from, in a sentence; "" where it is like it.
+
+    Its size is judged where all landmarks lie within the field of view.
+    """
+    card = loaded.card
+    if card.trust is not None and card.trust.doubts(loaded.model, patches.batch(torch.zeros(1).long()))[0]:
+        return DOUBT.format(anatomy=card.anatomy.base)
+    extent = float(extent_mm(points[None], prepared.pixel_mm[None])[0])
+    if all(_inside(point, prepared) for point in prepared.patch_map.source_points(points)) and beyond(
+        extent, card.extent_mm
+    ):
+        assert card.extent_mm is not None
+        return DOUBTED_EXTENT.format(extent=extent, low=card.extent_mm[0], high=card.extent_mm[1])
+    return ""
 
 
 def as_patches(prepared: Prepared, anatomy: Anatomy) -> Patches:
@@ -170,16 +192,21 @@ def _status(
     points: NDArray[np.float64], sigma_px: NDArray[np.float64], prepared: Prepared, doubted: bool
 ) -> tuple[str, ...]:
     longer = max(prepared.silhouette.shape)
-    height, width = prepared.source.silhouette.shape
     rows, cols = np.nonzero(prepared.silhouette)
     tissue = np.column_stack([cols, rows]) + 0.5
     found = []
     for point, source, sigma in zip(points, prepared.patch_map.source_points(points), sigma_px, strict=True):
         distance = float(np.hypot(*(tissue - point).T).min())
-        if not (0 <= source[0] <= width and 0 <= source[1] <= height):
+        if not _inside(source, prepared):
             found.append("outside")
         elif doubted or distance > FAR_FROM_TISSUE * longer or sigma > LARGEST_SIGMA * longer:
             found.append("untrusted")
         else:
             found.append("ok")
     return tuple(found)
+
+
+def _inside(source: NDArray[np.float64], prepared: Prepared) -> bool:
+    """Whether a point (2,) px of the source lies within it."""
+    height, width = prepared.source.silhouette.shape
+    return bool(0 <= source[0] <= width and 0 <= source[1] <= height)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from synth.domain.storage import filesystem
 from training.checkpoint import Conformal, LoadedModel, ModelCard, save_model
 from training.data import Patches
+from training.extent import seen_range
 from training.metrics import sigma_scale, summarise
 from training.provenance import git_commit, versions
 from training.trust_learning import adapted
@@ -67,7 +68,8 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
     trust = loaded.card.trust if trial.start == "pretrained" else None  # fresh weights see other features
     if trust is not None:
         trust = adapted(trust, model, patches, loaded.card.train, seed)
-    return LoadedModel(model=model.eval(), card=replace(loaded.card, trust=trust))
+    extent = seen_range(cases.points, cases.samples.pixel_mm, loaded.card.extent_mm)
+    return LoadedModel(model=model.eval(), card=replace(loaded.card, trust=trust, extent_mm=extent))
 
 
 def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:

@@ -34,6 +34,9 @@ class Fixed(LandmarkNet):
     def summary(self, images):
         return images.mean((2, 3))
 
+    def move(self, shift):
+        self.points += shift
+
     def head_parameters(self):
         return []
 
