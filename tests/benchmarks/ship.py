@@ -124,6 +124,7 @@ def trust_text(path: Path | None) -> str:
         return "Not measured."
     found = json.loads(path.read_text(encoding="utf-8"))
     flagged = found["flagged"] | {f"{name} (not learnt)": share for name, share in found["flagged_unlearnt"].items()}
+    flagged |= {f"{name} (not learnt)": shares["flagged"] for name, shares in found.get("children", {}).items()}
     broken = ", ".join(f"{name} {share:.0%}" for name, share in flagged.items())
     sound = ", ".join(f"{name} {values['good_landmarks_withheld']:.1%}" for name, values in found["sound"].items())
     return f"Broken inputs flagged: {broken}.\n\nGood landmarks withheld: {sound}."
