@@ -20,6 +20,7 @@ from synth.domain.storage import filesystem, write_bytes
 from training.models import LandmarkNet, ModelRecipe, build_model
 from training.plan import Progress
 from training.recipe import TrainRecipe
+from training.surface import Beneath
 from training.trust import Trust
 
 WEIGHTS = "model.safetensors"
@@ -57,8 +58,8 @@ class ModelCard:
     train: how it was (pre-)trained; crop: how patches were cut, and must be
     recipe: the resolved configuration that made it; data: digests of what it learnt from, by role
     mean_depth: (K,) mean normalised landmark depth of the training data, None where there was no depth
-    beneath_mm: (K,) mm beneath the surface at its pixel where a landmark lies, None where the network's own depth (or
-        the mean) is nearer; None in cards of older models, and where the data had no depth
+    beneath: where landmarks lie beneath the surface at their pixels; None in cards of older models, and where the data
+        had no depth: the network's own depth (or the mean) alone
     depth_regressed: whether the network learnt depths from that data, so that volumes get its own, not the mean
     sigma_scale: (K,) factors from the heatmap's deviation to the error's along one axis, None where unknown
     sigma_px: (K,) root mean squared error along one axis on held-out patches, in patch px; None if never measured
@@ -78,7 +79,7 @@ class ModelCard:
     data: dict[str, str]
     landmarks: tuple[str, ...] = ()
     mean_depth: tuple[float, ...] | None = None
-    beneath_mm: tuple[float | None, ...] | None = None
+    beneath: Beneath | None = None
     depth_regressed: bool = False
     sigma_scale: tuple[float | None, ...] | None = None
     sigma_px: tuple[float, ...] | None = None
@@ -93,7 +94,8 @@ class ModelCard:
         anatomy = self.anatomy
         if self.landmarks and self.landmarks != anatomy.names:
             raise ValueError(f"model card lists landmarks {self.landmarks}; {anatomy.name} has {anatomy.names}")
-        lists = {name: getattr(self, name) for name in ("mean_depth", "beneath_mm", "sigma_scale", "sigma_px")}
+        lists = {name: getattr(self, name) for name in ("mean_depth", "sigma_scale", "sigma_px")}
+        lists["beneath.mm"] = None if self.beneath is None else self.beneath.mm
         lists["conformal.radii"] = self.conformal.radii or None
         lists["conformal.num_subjects"] = self.conformal.num_subjects or None
         for name, values in lists.items():

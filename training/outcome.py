@@ -15,7 +15,7 @@ from training.loop import predict
 from training.metrics import errors_px, sigma_scale, summarise
 from training.models import LandmarkNet
 from training.provenance import git_commit, versions
-from training.surface import beneath_surface
+from training.surface import Beneath, beneath_surface
 from training.trust_learning import learn_trust
 
 
@@ -39,7 +39,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         versions=versions(),
         data={"renderings": read_manifest(job.data_uri).digest},
         mean_depth=mean_depth,
-        beneath_mm=beneath,
+        beneath=beneath,
         depth_regressed=job.model.regress_depth,
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
@@ -89,14 +89,12 @@ def extents(job: PretrainJob, anatomy: Anatomy, count: int) -> Range | None:
     return seen_range(samples.landmarks, samples.pixel_mm)
 
 
-def landmarks_beneath(
-    job: PretrainJob, model: LandmarkNet, mean_depth: tuple[float, ...], count: int
-) -> tuple[float | None, ...]:
-    """(K,) mm of landmarks beneath the surface, by the first `count` samples; see surface.beneath_surface."""
-    anatomy = anatomy_of(job)
+def landmarks_beneath(job: PretrainJob, model: LandmarkNet, mean_depth: tuple[float, ...], count: int) -> Beneath:
+    """Where landmarks lie beneath the surface, by the first `count` samples; see surface.beneath_surface."""
+    anatomy, regressed = anatomy_of(job), job.model.regress_depth
     samples = read_samples(job.data_uri, anatomy, depth=True, thickness="thickness" in model.inputs, limit=count)
     assert samples.depth_mm is not None
-    patches = Patches.from_samples(samples, anatomy, model.unit.device, inputs=(*model.inputs, "depth"), crop=job.crop)
+    patches = Patches.from_samples(samples, anatomy, model.unit.device, inputs=model.inputs, crop=job.crop)
     said = predict(model, patches)
-    own = said.depth if job.model.regress_depth else np.broadcast_to(np.array(mean_depth), said.points.shape[:2])
-    return beneath_surface(samples.depth_mm, samples.landmarks[:, :, 2], said.points, own, patches)
+    own = said.depth if regressed else np.broadcast_to(np.array(mean_depth), said.points.shape[:2])
+    return beneath_surface(samples.depth_mm, samples.landmarks[:, :, 2], said.points, own, regressed=regressed)

@@ -47,6 +47,7 @@ class CasePrediction:
         calibrated. None of these says anything of the depth
     num_calibration: (K,) subjects that the radius was calibrated on
     depth_source: (K,) "surface" where the depth is that of the surface at the pixel and what landmarks lie beneath it,
+        "surface+regressed" where it lies half-way between that and the network's,
         "regressed" where it is the network's, "mean" where it is the mean of the training data, "" for 2D images
     """
 
@@ -182,10 +183,10 @@ def _depths(
     else:
         raise ValueError("the model has no landmark depths, so it cannot place landmarks in a volume; use one that has")
     depth = denormalise_landmark_depth(normalised, prepared.depth_mm).astype(np.float64)
-    beneath = np.array([np.nan if mm is None else mm for mm in card.beneath_mm or (None,) * count])
-    seen = surface_mm(prepared.depth_mm[None], points[None])[0] + beneath
-    known = np.isfinite(seen)
-    return np.where(known, seen, depth), tuple("surface" if k else own for k in known)
+    if card.beneath is None:
+        return depth, (own,) * count
+    told = card.beneath.depth(surface_mm(prepared.depth_mm[None], points[None])[0], depth)
+    return told, card.beneath.sources(own)
 
 
 def _status(

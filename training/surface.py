@@ -1,12 +1,35 @@
-"""How deep landmarks lie beneath the surface at their pixel, for those of which that tells more than the network."""
+"""How deep landmarks lie beneath the surface at their pixel, and how much of a network's own depth tells more of it."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.data import Patches
-from training.held_out import depth_errors
+from synth.domain.annotation import denormalise_landmark_depth
 from training.metrics import Floats
+
+Depths = NDArray[np.float64]
+HALF = 0.5  # of two estimates whose errors know nothing of each other
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beneath:
+    """Where K landmarks lie: surface + mm + own_share * (the model's own depth - surface); mm None: its own alone."""
+
+    mm: tuple[float | None, ...]
+    own_share: tuple[float, ...]
+
+    def depth(self, surface: Floats, own: Floats) -> NDArray[np.float64]:
+        """(..., K) mm of landmarks at pixels where the surface is (..., K) mm and the model says (..., K) mm."""
+        below = np.array([np.nan if mm is None else mm for mm in self.mm])
+        told = surface + below + np.array(self.own_share) * (own - surface)
+        return np.where(np.isfinite(told), told, own)
+
+    def sources(self, own: str) -> tuple[str, ...]:
+        """(K,) what each depth is told from, as landmarks.csv names it; own: the name of the model's own depth."""
+        names = {0.0: "surface", HALF: f"surface+{own}"}
+        return tuple(own if mm is None else names[share] for mm, share in zip(self.mm, self.own_share, strict=True))
 
 
 def surface_mm(depth_mm: Floats, points: Floats) -> NDArray[np.float64]:
@@ -27,21 +50,32 @@ def nearest_tissue(depth_mm: Floats, points: Floats) -> tuple[NDArray[np.int64],
     return rows, cols
 
 
-def beneath_surface(
-    depth_mm: Floats, true_mm: Floats, points: Floats, own: Floats, patches: Patches
-) -> tuple[float | None, ...]:
-    """(K,) mm of landmarks beneath the surface at their predicted pixels: medians, so that folded parts do not count.
+def beneath_surface(depth_mm: Floats, true_mm: Floats, points: Floats, own: Floats, *, regressed: bool) -> Beneath:
+    """How the depths of K landmarks are best told from the surface at their predicted pixels, by N cases.
 
     depth_mm: (N, H, W) depth maps; true_mm: (N, K) depths of the landmarks in them; points: (N, K, 2) px, predicted
-    own: (N, K) normalised depths that the model gives without this; patches: the N cases, with their depth maps
-    None for a landmark whose depth is as near by the model's own, by the mean error over the cases, or never known.
+    own: (N, K) depths that the model gives, normalised; regressed: whether it read them off the case
+    A regressed depth counts half, or not at all: it was learnt on renderings, the surface is the scan's own. One that
+    is a mean counts alone, or not at all. The smaller mean error decides; medians, so that folded parts do not count.
     """
-    below = np.asarray(true_mm, np.float64) - surface_mm(depth_mm, points)
-    mean_own = depth_errors(own, patches)[1]
-    found: list[float | None] = []
-    for column, errors in zip(below.T, mean_own.T, strict=True):
-        known = np.isfinite(column)
-        median = float(np.median(column[known])) if known.any() else 0.0
-        better = known.any() and np.abs(column[known] - median).mean() < np.nanmean(errors[known])
-        found.append(round(median, 3) if better else None)
-    return tuple(found)
+    surface = surface_mm(depth_mm, points)
+    own_mm = np.stack([denormalise_landmark_depth(z, plane) for z, plane in zip(own, depth_mm, strict=True)])
+    ways = [
+        _nearest_way(*both[:, np.isfinite(both).all(0)], regressed=regressed)
+        for both in np.stack([np.asarray(true_mm, np.float64), surface, own_mm]).T.swapaxes(1, 2)
+    ]
+    return Beneath(mm=tuple(mm for mm, _ in ways), own_share=tuple(share for _, share in ways))
+
+
+def _nearest_way(true: Depths, seen: Depths, said: Depths, *, regressed: bool) -> tuple[float | None, float]:
+    """(mm beneath, share of the own depth) of a landmark with the smallest mean error over cases; its own of none."""
+    if not len(true):
+        return None, 1.0
+    found: list[tuple[float, float | None, float]] = []
+    for share in (0.0, HALF) if regressed else (0.0,):
+        left = true - seen - share * (said - seen)
+        median = float(np.median(left))
+        found.append((float(np.abs(left - median).mean()), round(median, 3), share))
+    if not regressed:
+        found.append((float(np.abs(said - true).mean()), None, 1.0))
+    return min(found, key=lambda way: way[0])[1:]

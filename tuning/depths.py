@@ -1,7 +1,8 @@
 """The third coordinate of landmarks found in a silhouette, by several methods, from the study's depth and thickness.
 
 Each but the regressed one is base + factor * span: base and span are read off a case at a landmark's pixel, and the
-factor of each landmark is learnt by least squares on the training cases of a fold, at their annotated pixels.
+factor of each landmark is learnt by least squares on the training cases of a fold, at their annotated pixels (those of
+the network, where its depth is part of the base).
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from tuning.folds import Fold
 Read = tuple[NDArray[np.float64], NDArray[np.float64]]  # (base, span), each (N, K) mm
 
 MEAN, SURFACE, THICKNESS = "mean depth", "surface", "surface + fraction of thickness"
-LATERAL, REGRESSED = "lateral silhouette", "regressed"
+LATERAL, REGRESSED, BOTH = "lateral silhouette", "regressed", "surface and regressed, half each"
 
 
 def depth_errors_mm(
@@ -32,7 +33,8 @@ def depth_errors_mm(
     "surface": the first tissue at the pixel plus a learnt mm per landmark. "surface + fraction of thickness": a learnt
     share of the way from skin to skin. "lateral silhouette": a learnt share of the way through the side view's
     silhouette in the landmark's row; a study holds no side view, so it is put together from depth and thickness, in
-    which a gap between two parts of the body (an arm above the belly) counts as tissue.
+    which a gap between two parts of the body (an arm above the belly) counts as tissue. "surface and regressed, half
+    each": their mean, plus a learnt mm per landmark.
     """
     if not np.isfinite(cases.depths()).any():
         return {}
@@ -43,6 +45,10 @@ def depth_errors_mm(
         errors[name] = _errors(folds, true, annotated, looked_for[name])
     if regressed is not None and np.isfinite(regressed).any():
         errors[REGRESSED] = cases.depth_errors_mm(regressed)
+        means, deviations = cases.depth_scales()
+        surface, one = looked_for[SURFACE]
+        both = (surface + regressed * deviations[:, None] + means[:, None]) / 2, one
+        errors[BOTH] = _errors(folds, true, both, both)
     return errors
 
 

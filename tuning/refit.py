@@ -95,6 +95,7 @@ def calibrated(card: ModelCard, cases: Cases, result: TrialResult) -> ModelCard:
     return replace(
         measured,
         depth_regressed=regressed,
+        beneath=card.beneath if regressed == card.model.regress_depth else None,
         mean_depth=tuple(float(z) for z in depth) if np.isfinite(depth).all() else None,
         conformal=_conformal(conformal_radii(residuals, expected_error(measured, result.sigma), cases.subjects)),
         metrics={"out_of_fold_error_px": result.error_px, **(depth_error if regressed else {})},

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from synth.domain.annotation import denormalise_landmark_depth
 from synth.domain.shards import read_manifest, read_samples
 from tests.benchmarks.surroundings import surroundings
 from training.checkpoint import LoadedModel, load_model, model_files
 from training.data import Patches
-from training.held_out import depth_errors, true_points
+from training.held_out import true_points
 from training.loop import predict
 from training.metrics import errors_mm, errors_px
 from training.surface import surface_mm
@@ -78,10 +79,15 @@ def measured(loaded: LoadedModel, uri: str) -> dict[str, Any]:
     depth = None
     if loaded.card.depth_regressed and patches.depth is not None:
         assert samples.depth_mm is not None
-        own = depth_errors(predictions.depth, patches)[1]
-        beneath = [np.nan if mm is None else mm for mm in loaded.card.beneath_mm or (None,) * anatomy.num_landmarks]
-        surface = np.abs(surface_mm(samples.depth_mm, predictions.points) + beneath - samples.landmarks[:, :, 2])
-        depth = np.where(np.isfinite(truth[..., 0]), np.where(np.isfinite(surface), surface, own), np.nan)
+        own = np.stack(
+            [denormalise_landmark_depth(*both) for both in zip(predictions.depth, samples.depth_mm, strict=True)]
+        )
+        said = (
+            own
+            if loaded.card.beneath is None
+            else loaded.card.beneath.depth(surface_mm(samples.depth_mm, predictions.points), own)
+        )
+        depth = np.where(np.isfinite(truth[..., 0]), np.abs(said - samples.landmarks[:, :, 2]), np.nan)
     subjects = samples.subject or tuple(str(number) for number in samples.sample_id)
     return {
         "px": errors_px(predictions.points, truth),

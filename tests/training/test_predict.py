@@ -16,6 +16,7 @@ from tests.training.toy import toy_card, toy_samples
 from training.checkpoint import Conformal, LoadedModel, ModelCard
 from training.models import LandmarkNet, ModelRecipe, Output
 from training.predict import predict_case
+from training.surface import Beneath
 
 
 class Fixed(LandmarkNet):
@@ -118,8 +119,8 @@ def test_a_regressed_depth_is_scaled_by_the_cases_own_map():
 
 def test_landmarks_lie_beneath_the_surface_where_that_tells_more():
     prepared, depth = slanted_case()
-    card = {"mean_depth": (0.0,) * 5, "beneath_mm": (2.0, None, -1.5, None, 0.0)}
-    found = predict_case(loaded([[48.5, 60.5]] * 5, **card), prepared)
+    beneath = Beneath(mm=(2.0, None, -1.5, None, 0.0), own_share=(0.0, 1.0, 0.0, 1.0, 0.0))
+    found = predict_case(loaded([[48.5, 60.5]] * 5, mean_depth=(0.0,) * 5, beneath=beneath), prepared)
     assert found.depth_source == ("surface", "mean", "surface", "mean", "surface")
     seen = depth[60, 48] + np.array([2.0, np.nan, -1.5, np.nan, 0.0])
     lifted = np.column_stack([found.patch, np.where(np.isnan(seen), depth[depth > 0].mean(dtype=np.float64), seen)])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tuning.toy import toy_cases
 from training.surface import nearest_tissue
-from tuning.depths import LATERAL, MEAN, REGRESSED, SURFACE, THICKNESS, depth_errors_mm, readings
+from tuning.depths import BOTH, LATERAL, MEAN, REGRESSED, SURFACE, THICKNESS, depth_errors_mm, readings
 from tuning.folds import make_folds
 
 
@@ -55,6 +55,18 @@ def test_a_point_beside_the_tissue_reads_the_nearest_of_it():
     assert list(zip(rows[0, :3], cols[0, :3], strict=True)) == [(10, 3), (14, 6), (6, 4)]
 
 
+def test_a_regressed_depth_that_errs_otherwise_halves_what_the_surface_errs():
+    cases = labelled(thick_cases(40), SURFACE, 7.5)
+    true = cases.samples.landmarks[:, :, 2].astype(np.float64)
+    noise = np.random.default_rng([4, 0]).normal(0, 10, (2, *true.shape))
+    landmarks = cases.samples.landmarks + np.dstack([np.zeros((*true.shape, 2)), noise[0]]).astype(np.float32)
+    noisy = replace(cases, samples=replace(cases.samples, landmarks=landmarks))
+    means, deviations = noisy.depth_scales()
+    regressed = (true + noise[0] + noise[1] - means[:, None]) / deviations[:, None]
+    errors = depth_errors_mm(noisy, make_folds(noisy.subjects, 4, 1), noisy.points, regressed)
+    assert errors[BOTH].mean() < 0.8 * min(errors[SURFACE].mean(), errors[REGRESSED].mean())
+
+
 def test_factors_come_from_training_subjects_alone():
     cases = labelled(thick_cases(), THICKNESS, 0.4)
     folds = make_folds(cases.subjects, 2, 1)
@@ -66,12 +78,12 @@ def test_factors_come_from_training_subjects_alone():
     assert (errors[THICKNESS][folds[1].test] > 5.0).all()
 
 
-def test_regressed_depth_stands_last_and_missing_annotations_stay_unknown():
+def test_regressed_depths_stand_last_and_missing_annotations_stay_unknown():
     cases = labelled(thick_cases(), SURFACE, 0.0)
     cases.samples.landmarks[0, 2] = np.nan
     folds = make_folds(cases.subjects, 2, 1)
     errors = depth_errors_mm(cases, folds, cases.points, cases.depths())
-    assert list(errors)[-1] == REGRESSED and np.nanmax(errors[REGRESSED]) < 1e-6
+    assert list(errors)[-2:] == [REGRESSED, BOTH] and np.nanmax(errors[REGRESSED]) < 1e-6
     for values in errors.values():
         assert np.isnan(values[0, 2]) and np.isfinite(np.delete(values.ravel(), 2)).all()
 
