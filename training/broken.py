@@ -10,15 +10,21 @@ from synth.domain.patch import Crop, sample_mask, sample_nearest, silhouette_box
 
 Images = NDArray[np.float32]  # (N, C, H, W): the silhouette in {0, 1}, then planes in mm, 0 where there is no tissue
 BLOB_MM = (20.0, 300.0)  # what planes of a blob vary between
+KINDS = (
+    "upside-down", "lying across", "upper half", "lower half", "left half", "right half", "fused halves", "blob",
+)  # fmt: skip
+HAND_KINDS = (*KINDS, "mirrored")  # a mirrored body is none: in the common domain it looks like any other
 
 
-def broken(images: Images, base: str, crop: Crop, rng: np.random.Generator) -> dict[str, Images]:
-    """Name -> broken patches (N, C, H, W) of N sound ones: turned, halved, joined to another's, or nothing at all.
+def kinds_of(base: str) -> tuple[str, ...]:
+    """The ways in which a patch of a "hand" or "body" can be broken."""
+    return HAND_KINDS if base == "hand" else KINDS
 
-    A mirrored body is none: in the common domain it looks like any other.
-    """
+
+def broken(images: Images, kind: str, crop: Crop, rng: np.random.Generator) -> Images:
+    """Broken patches (N, C, H, W) of N sound ones: turned, halved, joined to another's, or nothing at all."""
     size = height, width = images.shape[2], images.shape[3]
-    made: dict[str, Callable[[], Images]] = {
+    ways: dict[str, Callable[[], Images]] = {
         "upside-down": lambda: images[:, :, ::-1],
         "lying across": lambda: images.transpose(0, 1, 3, 2),
         "upper half": lambda: images[:, :, : height // 2],
@@ -27,10 +33,9 @@ def broken(images: Images, base: str, crop: Crop, rng: np.random.Generator) -> d
         "right half": lambda: images[..., width // 2 :],
         "fused halves": lambda: _fused(images, rng),
         "blob": lambda: np.stack([_blob(image.shape, rng) for image in images]),
+        "mirrored": lambda: images[..., ::-1],
     }
-    if base == "hand":
-        made["mirrored"] = lambda: images[..., ::-1]
-    return {name: cut_again(make(), size, crop) for name, make in made.items()}
+    return cut_again(ways[kind](), size, crop)
 
 
 def cut_again(images: Images, size: tuple[int, int], crop: Crop) -> Images:

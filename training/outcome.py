@@ -15,8 +15,11 @@ from training.loop import predict
 from training.metrics import errors_px, sigma_scale, summarise
 from training.models import LandmarkNet
 from training.provenance import git_commit, versions
+from training.split import read_trained_on
 from training.surface import Beneath, beneath_surface
 from training.trust_learning import learn_trust
+
+TRUST_SHARE = 3  # trust is learnt from so many times as many patches as are held out
 
 
 def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard:
@@ -29,6 +32,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
     per_landmark = dict(zip(anatomy.names, summary.mean.tolist(), strict=True))
     mean_depth = mean_landmark_depth(job.data_uri, anatomy, len(held_out))
     beneath = None if mean_depth is None else landmarks_beneath(job, model, mean_depth, len(held_out))
+    learnt = read_trained_on(job, TRUST_SHARE * len(held_out), held_out.device)
     card = ModelCard(
         anatomy=anatomy,
         model=job.model,
@@ -43,7 +47,7 @@ def finish(job: PretrainJob, model: LandmarkNet, held_out: Patches) -> ModelCard
         depth_regressed=job.model.regress_depth,
         sigma_scale=sigma_scale(errors, predictions.sigma) if model.has_covariance else None,
         sigma_px=tuple(float(v) for v in np.sqrt(np.nanmean(errors**2, axis=0) / 2)),
-        trust=learn_trust(model, held_out, anatomy.base, job.train, job.seed),
+        trust=learn_trust(model, learnt, held_out, anatomy.base, job.train, job.seed),
         extent_mm=extents(job, anatomy, len(held_out)),
         metrics={"held_out_px": summary.overall_mean}
         | {f"held_out_px.{name}": value for name, value in per_landmark.items()}

@@ -48,6 +48,12 @@ def read_held_out(job: PretrainJob, device: torch.device | str = "cpu") -> Patch
     return _read(job, np.arange(rows - num_held_out(rows), rows), device)
 
 
+def read_trained_on(job: PretrainJob, count: int, device: torch.device | str = "cpu") -> Patches:
+    """The first `count` patches that are trained on, or all of them, on `device`."""
+    rows = read_manifest(job.data_uri).rows
+    return _read(job, np.arange(min(count, rows - num_held_out(rows))), device)
+
+
 def _read(job: PretrainJob, rows: NDArray[np.int64], device: torch.device | str) -> Patches:
     manifest = read_manifest(job.data_uri)
     table = read_rows(job.data_uri, manifest, rows, columns_for(job, manifest.anatomy))

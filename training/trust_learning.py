@@ -12,7 +12,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from training.augment import change, draw_changes
-from training.broken import Images, broken
+from training.broken import Images, broken, kinds_of
 from training.data import Batch, Patches
 from training.models import LandmarkNet
 from training.recipe import TrainRecipe
@@ -22,21 +22,22 @@ WITHHELD = 0.03  # of sound inputs, at most: together with what single landmarks
 FLAGGED = 0.95  # of each kind of broken inputs, where WITHHELD allows; of AMBIGUOUS ones fewer
 AMBIGUOUS = ("fused halves",)  # many look like people
 STRENGTH = 0.1  # of the regression: inverse of its penalty
-LEAST = 20  # patches to learn from
+LEAST = 10  # patches to learn from, and to set the limit on
 BATCH = 128
 
 
-def learn_trust(model: LandmarkNet, patches: Patches, base: str, train: TrainRecipe, seed: int) -> Trust | None:
-    """Trust for inputs of `model`, from N sound patches of a "hand" or "body".
+def learn_trust(
+    model: LandmarkNet, learnt: Patches, kept: Patches, base: str, train: TrainRecipe, seed: int
+) -> Trust | None:
+    """Trust for inputs of `model`, learnt from sound patches of a "hand" or "body"; its limit is set on others, `kept`.
 
-    None where they are fewer than LEAST. train: how the network's training varies patches. Every other patch is kept
-    from the regression, for the limit.
+    None where either are fewer than LEAST. train: how the network's training varies patches. A learnt patch is broken
+    in two ways, a kept one in all: it takes many hands to tell a mirrored one, not many ways for each.
     """
-    if len(patches) < LEAST:
+    if min(len(learnt), len(kept)) < LEAST:
         return None
-    learnt, kept = (patches.select(torch.arange(start, len(patches), 2)) for start in (0, 1))
     sound = sound_features(model, learnt, train, np.random.default_rng([seed, 0]))
-    bad = np.concatenate(list(broken_features(model, learnt, base, np.random.default_rng([seed, 1])).values()))
+    bad = np.concatenate(list(broken_features(model, learnt, base, np.random.default_rng([seed, 1]), ways=2).values()))
     mean, deviation = sound.mean(0), np.maximum(sound.std(0), 1e-6)
     values = scaled(np.concatenate([sound, bad]), mean, deviation)
     labels = np.repeat([0, 1], [len(sound), len(bad)])
@@ -73,10 +74,18 @@ def sound_features(model: LandmarkNet, patches: Patches, train: TrainRecipe, rng
     return np.concatenate(found)
 
 
-def broken_features(model: LandmarkNet, patches: Patches, base: str, rng: np.random.Generator) -> dict[str, Features]:
-    """Name -> (N, F) features of patches broken in that way."""
-    images = images_of(model, patches.batch(torch.arange(len(patches))))
-    return {name: features_of(model, made) for name, made in broken(images, base, patches.crop, rng).items()}
+def broken_features(
+    model: LandmarkNet, patches: Patches, base: str, rng: np.random.Generator, ways: int | None = None
+) -> dict[str, Features]:
+    """Kind -> (M, F) features of patches broken in that way; ways: in how many each of them is, None: in all."""
+    kinds = kinds_of(base)
+    found = {}
+    for number, kind in enumerate(kinds):
+        turn = (np.arange(len(patches)) - number) % len(kinds)
+        rows = torch.as_tensor(np.flatnonzero(turn < (ways or len(kinds))))
+        images = images_of(model, patches.batch(rows))
+        found[kind] = features_of(model, broken(images, kind, patches.crop, rng))
+    return found
 
 
 def images_of(model: LandmarkNet, batch: Batch) -> Images:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from synth.domain.shards import read_manifest, read_samples
 from tests.benchmarks.surroundings import surroundings
 from training.augment import change, draw_changes
-from training.broken import Images, broken, cut_again
+from training.broken import Images, broken, cut_again, kinds_of
 from training.checkpoint import LoadedModel, load_model
 from training.data import Batch, Patches
 from training.extent import beyond, extent_mm
@@ -133,7 +133,8 @@ def report(loaded: LoadedModel, given: argparse.Namespace) -> dict[str, Any]:
     if given.curve:
         write_curve(given.curve, curve)
     images = images_of(loaded.model, next(iter(batches.values()))[0].part(slice(0, 256)))
-    kinds = broken(images, anatomy.base, loaded.card.crop, np.random.default_rng([77, 2]))
+    rng = np.random.default_rng([77, 2])
+    kinds = {kind: broken(images, kind, loaded.card.crop, rng) for kind in kinds_of(anatomy.base)}
     others = read_images(loaded, given.other)
     unlearnt = {k: cut_again(v, anatomy.size, loaded.card.crop) for k, v in foreign(images, others).items()}
     children = dict(item.split("=", 1) for item in given.children)

@@ -11,13 +11,13 @@ from synth.domain.patch import Crop
 from synth.domain.schema import unpack_silhouettes
 from tests.training.test_predict import case, loaded
 from tests.training.toy import toy_samples
-from training.broken import broken
+from training.broken import broken, kinds_of
 from training.data import Patches
 from training.models import ModelRecipe, build_model
 from training.predict import predict_case
 from training.recipe import TrainRecipe
 from training.trust import Trust, describe
-from training.trust_learning import adapted, features_of, images_of, learn_trust, sound_features
+from training.trust_learning import adapted, broken_features, features_of, images_of, learn_trust, sound_features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,23 +35,28 @@ def images(count: int) -> np.ndarray:
     return unpack_silhouettes(toy_samples(count, 2).packed, HAND.size)[:, None].astype(np.float32)
 
 
+def all_broken(sound: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {kind: broken(sound, kind, Crop(), rng) for kind in kinds_of("hand")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["heatmap", "paper"])
 def test_sound_hands_pass_and_broken_ones_do_not(name):
     """Even the features of untrained networks tell toy hands from broken ones."""
     model, train = network(name), TrainRecipe(augment=0.5)
-    trust = learn_trust(model, patches(80, 1), "hand", train, 1)
+    trust = learn_trust(model, patches(80, 1), patches(40, 7), "hand", train, 1)
     sound = trust.scores(sound_features(model, patches(40, 5), train, np.random.default_rng(1))) > trust.limit
     assert sound.mean() < 0.15
-    found = broken(images(40), "hand", Crop(), np.random.default_rng(2))
+    found = all_broken(images(40), 2)
     flagged = {kind: (trust.scores(features_of(model, made)) > trust.limit).mean() for kind, made in found.items()}
     assert np.mean(list(flagged.values())) > 0.8 and flagged["upside-down"] > 0.9, flagged
 
 
 def test_broken_patches_are_cut_as_an_import_would_cut_them():
     sound = images(6)
-    made = broken(sound, "hand", Crop(), np.random.default_rng(1))
-    assert "mirrored" not in broken(sound[:1], "body", Crop(), np.random.default_rng(1))
+    made = all_broken(sound, 1)
+    assert set(kinds_of("hand")) - set(kinds_of("body")) == {"mirrored"}
     for kind, bad in made.items():
         assert bad.shape == sound.shape and bad.any((1, 2, 3)).all(), kind
         rows, cols = (np.flatnonzero(bad[0, 0].any(axis)) for axis in (1, 0))
@@ -59,7 +64,17 @@ def test_broken_patches_are_cut_as_an_import_would_cut_them():
 
 
 def test_too_few_patches_teach_no_trust():
-    assert learn_trust(network(), patches(19, 1), "hand", TrainRecipe(), 1) is None
+    assert learn_trust(network(), patches(9, 1), patches(20, 2), "hand", TrainRecipe(), 1) is None
+    assert learn_trust(network(), patches(20, 1), patches(9, 2), "hand", TrainRecipe(), 1) is None
+
+
+def test_each_patch_is_broken_in_so_many_ways():
+    model, sound = network(), patches(27, 1)
+    found = broken_features(model, sound, "hand", np.random.default_rng(1), ways=2)
+    assert list(found) == list(kinds_of("hand")) and {len(features) for features in found.values()} == {6}
+    whole = broken_features(model, sound, "hand", np.random.default_rng(1))
+    assert {len(features) for features in whole.values()} == {27}
+    np.testing.assert_allclose(found["mirrored"], whole["mirrored"][[0, 8, 9, 17, 18, 26]], atol=1e-5)
 
 
 def deep_patches(count: int, seed: int) -> Patches:
@@ -73,7 +88,7 @@ def deep_patches(count: int, seed: int) -> Patches:
 def test_planes_are_broken_with_their_silhouettes():
     model = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND).eval()
     sound = images_of(model, deep_patches(6, 2).batch(torch.arange(6)))
-    for kind, bad in broken(sound, "hand", Crop(), np.random.default_rng(1)).items():
+    for kind, bad in all_broken(sound, 1).items():
         assert ((bad[:, 1] > 0) == (bad[:, 0] > 0)).mean() > 0.99, kind
         rise = np.polyfit(np.nonzero(bad[0, 0])[1], bad[0, 1][bad[0, 0] > 0], 1)[0]
         assert (rise < 0) == (kind == "mirrored") or kind in ("blob", "lying across"), kind
@@ -84,10 +99,10 @@ def test_a_network_that_reads_depth_learns_trust():
     torch.manual_seed(3)
     model = build_model(ModelRecipe(network="heatmap", width=8, inputs=("silhouette", "depth")), HAND).eval()
     train = TrainRecipe(augment=0.5)
-    trust = learn_trust(model, deep_patches(80, 1), "hand", train, 1)
+    trust = learn_trust(model, deep_patches(80, 1), deep_patches(40, 7), "hand", train, 1)
     own = deep_patches(40, 5)
     sound = trust.scores(sound_features(model, own, train, np.random.default_rng(1))) > trust.limit
-    bad = broken(images_of(model, own.batch(torch.arange(40))), "hand", Crop(), np.random.default_rng(2))
+    bad = all_broken(images_of(model, own.batch(torch.arange(40))), 2)
     flagged = {kind: (trust.scores(features_of(model, made)) > trust.limit).mean() for kind, made in bad.items()}
     assert sound.mean() < 0.15 and np.mean(list(flagged.values())) > 0.8, flagged
 
