@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 OUT ?= demo-output
 export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUTF8 := 1
+# Two processes, a module's tests in one of them, and a core to each.
+PAIR := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 .PHONY: help demo test check lint format verified hashes clean
 help:
@@ -20,10 +22,11 @@ demo: $(VENV)/ready
 	$(BIN)/python pipelines/demo.py --out $(OUT)
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(PAIR) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PAIR) -m "not slow"
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .

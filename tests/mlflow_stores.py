@@ -17,7 +17,7 @@ def new_store(folder: Path, name: str = "mlflow.db") -> str:
 
 @cache
 def _empty() -> bytes:
-    """The SQLite file of a store as MLflow makes it, once a process: a hundred migrations."""
+    """The SQLite file of a store as MLflow makes it, once a process: more than sixty migrations."""
     with tempfile.TemporaryDirectory() as folder:
         open_experiment("first", f"sqlite:///{folder}/mlflow.db")
         return (Path(folder) / "mlflow.db").read_bytes()

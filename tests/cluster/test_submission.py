@@ -22,7 +22,7 @@ from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.checkpoint import load_model
 from training.registry import local_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
 PATIENCE_S = 300
 

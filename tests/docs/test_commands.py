@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipelines.command import verbs
 from tests.commands import ROOT
 from tests.docs.commands import PAGES, Command, commands_of, examples_of, mentioned
 from tests.in_process import perform
+from tests.training.rays import quiet_ray
 
 # What no test runs, and why.
 NOT_RUN = {
@@ -91,9 +93,18 @@ def test_every_page_with_commands_is_run_or_listed_as_not_run() -> None:
     assert pages == {*PAGES_NOT_RUN, *RUN}
 
 
+@pytest.fixture
+def ray_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Ray whose workers take relative paths from `tmp_path`, as those do that a verb starts there."""
+    monkeypatch.chdir(tmp_path)
+    with quiet_ray(3):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("ray_here")
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     """At a size for a test. Two of twelve virtual patients may be refused by a network that saw renderings alone."""
     for command in commands_of(ROOT / "docs" / "tutorial.md"):
@@ -110,7 +121,6 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("local_ray")
 def test_what_the_readme_shows_first(tmp_path: Path) -> None:
     """The first landmark, on a virtual body for the scan; then the pictures of what was seen."""
     perform("phantoms", "body_smoke", "--count", 1, "--seed", 1, "--out", "one", home=tmp_path)

@@ -15,6 +15,7 @@ QUICK = '[{"name": "quick", "epochs": 2}, {"name": "last_layers", "epochs": 2, "
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_hands_go_through_every_verb(tmp_path: Path) -> None:
     data, study, out = tmp_path / "renderings", tmp_path / "study", tmp_path
@@ -54,6 +55,7 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("local_ray")
 def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
@@ -72,6 +74,7 @@ def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("local_ray")
 def test_rendering_again_finishes_what_is_missing_and_touches_nothing_else(tmp_path: Path) -> None:

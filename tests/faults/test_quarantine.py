@@ -21,7 +21,7 @@ from tests.commands import ROOT
 from tests.faults import blenders, trapped
 from tests.faults.undisturbed import OVERRIDES, SEED, check_dataset, recipe, render_plainly, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 COUNT, CULPRIT = 40, 21  # of shard 1
 
 

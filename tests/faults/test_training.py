@@ -18,7 +18,7 @@ from tests.faults.processes import kill, trainers, wait_for
 from tests.mlflow_stores import new_store
 from tests.training.toy import toy_dataset
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 PATIENCE_S = 300  # a busy machine takes minutes to start Ray; nothing here waits longer than it must
 OVERRIDES = ("train.epochs=6", "train.batch=10", "model.width=8", "train.precision=float32")
 

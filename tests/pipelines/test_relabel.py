@@ -80,6 +80,7 @@ def test_the_same_anatomy_gives_the_very_same_bits(bodies: str, tmp_path: Path) 
     assert read_samples(str(tmp_path / "again"), BODY, points=True).points.shape == (16, len(BODY.points), 3)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("local_ray")
 def test_landmarks_of_ones_own_are_found_and_trained_on(bodies: str, tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN)

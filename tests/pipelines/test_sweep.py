@@ -14,7 +14,7 @@ from tuning.folds import folds_text, make_folds
 from tuning.record import KIND_TAG
 from tuning.refit import read_chosen
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("local_ray")]
 
 SCHEDULES = [{"name": "slow", "epochs": 1, "rate": 1e-4}, {"name": "fast", "epochs": 1, "rate": 1e-2}]
 

@@ -12,6 +12,7 @@ from tuning.schedule import Schedule
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM} (Debian: apt-get install chromium)"),
 ]
 SCHEDULES = {

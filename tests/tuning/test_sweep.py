@@ -162,6 +162,7 @@ def runs_by_status(home) -> tuple[Counter, Experiment]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("local_ray")
 def test_a_rerun_repeats_no_finished_trial_and_leaves_no_run_twice(sweep, tmp_path, capfd):
     def command(schedules):
