@@ -4,7 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from training.tracking import open_experiment
+from mlflow import MlflowClient
 
 
 def new_store(folder: Path, name: str = "mlflow.db") -> str:
@@ -19,5 +19,5 @@ def new_store(folder: Path, name: str = "mlflow.db") -> str:
 def _empty() -> bytes:
     """The SQLite file of a store as MLflow makes it, once a process: more than sixty migrations."""
     with tempfile.TemporaryDirectory() as folder:
-        open_experiment("first", f"sqlite:///{folder}/mlflow.db")
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()  # it is made when it is first asked
         return (Path(folder) / "mlflow.db").read_bytes()

@@ -16,7 +16,7 @@ QUICK = '[{"name": "quick", "epochs": 2}, {"name": "last_layers", "epochs": 2, "
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_hands_go_through_every_verb(tmp_path: Path) -> None:
     data, study, out = tmp_path / "renderings", tmp_path / "study", tmp_path
     succeed("render", "hand_smoke", "--count", 96, "--seed", 1, "--out", data, "--workers", 1, home=out)
@@ -56,7 +56,7 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("local_ray")
 def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
     data, out = tmp_path / "renderings", tmp_path
@@ -75,7 +75,7 @@ def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("local_ray")
 def test_rendering_again_finishes_what_is_missing_and_touches_nothing_else(tmp_path: Path) -> None:
     small = ("hand_smoke", "--count", 80, "--seed", 5, "--set", "render.shard_rows=16")
