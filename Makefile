@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 OUT ?= demo-output
 export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUTF8 := 1
+# Two processes, a module's tests in one of them, and a core to each.
+PAIR := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
-.PHONY: help demo test check format verified hashes clean
+.PHONY: help demo test check lint format verified hashes clean
 help:
 	@echo "make demo    the whole chain on virtual hands: render, pretrain, sweep, evaluate, predict (about 15 minutes)"
 	@echo "make test    every test (about 25 minutes on 2 cores)"
-	@echo "make check   formatting, lint, types and the fast tests"
+	@echo "make lint    formatting, lint and types"
+	@echo "make check   make lint and the fast tests"
 	@echo "make verified  $(VENV) anew, from PyPI alone, every file checked against requirements.hashes (CUDA build of torch)"
 	@echo "make hashes    requirements.hashes anew after a change of requirements.lock (needs uv)"
 	@echo "make clean   remove $(VENV) and $(OUT)"
@@ -19,13 +22,16 @@ demo: $(VENV)/ready
 	$(BIN)/python pipelines/demo.py --out $(OUT)
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(PAIR) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
-check: $(VENV)/ready
+check: lint
+	$(PAIR) -m "not slow"
+
+lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

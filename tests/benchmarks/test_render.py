@@ -10,6 +10,7 @@ from tests.benchmarks.render import medians
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_stages_add_up_and_ratios_are_of_this_run() -> None:
     arguments = ["hand", "--count", "32", "--plain", "2", "--repeats", "1", "--memory", "320"]
     command = [sys.executable, "-m", "tests.benchmarks.render", *arguments]

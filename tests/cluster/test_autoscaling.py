@@ -21,7 +21,7 @@ from tests.commands import ROOT
 from tests.faults.processes import answers, end_ray, free_port, ray_processes, wait_for
 from tests.training.toy import toy_dataset
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 RAY = str(Path(sys.executable).parent / "ray")
 IDLE_S = 6
 PATIENCE_S = 120

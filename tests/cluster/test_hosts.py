@@ -15,7 +15,7 @@ from tests.faults.undisturbed import OVERRIDES, SEED, check_dataset, undisturbed
 
 COUNT = 16 * 128  # shards of 16; each takes a worker a second and more until the last node is lost (trapped.slow)
 SHORT_S = 4.0  # a node survives it
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

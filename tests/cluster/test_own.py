@@ -12,7 +12,7 @@ from tests.cluster.hosts import ADDRESSES, HEAD, PATIENCE_S, RAY, Hosts, obstacl
 from tests.commands import ROOT
 from tests.faults.processes import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 SSHD = "/usr/sbin/sshd"
 # A machine of its own as far as ssh, Ray and `ray stop` can see: processes, user and files under /tmp/ray.
 MACHINE = """

@@ -16,12 +16,13 @@ from mlflow import MlflowClient
 from synth.domain.shards import read_manifest
 from tests.commands import ROOT
 from tests.faults.processes import answers, end_ray, free_port, wait_for
+from tests.mlflow_stores import new_store
 from tests.training.toy import toy_dataset
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.checkpoint import load_model
 from training.registry import local_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 RAY = str(Path(sys.executable).parent / "ray")
 PATIENCE_S = 300
 
@@ -85,7 +86,7 @@ def test_a_submitted_rendering_leaves_its_shards(head, tmp_path):
 
 def test_a_submitted_pretraining_leaves_its_model_and_its_run(head, tmp_path, monkeypatch):
     toy_dataset(str(tmp_path / "data"), 60, 1)
-    store = f"sqlite:///{tmp_path}/mlflow.db"
+    store = new_store(tmp_path)
     submit(
         head, "pipelines/pretrain.py", "hand_smoke", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"),
         "--workers", "2", "--set", "model.width=8", "--set", "train.epochs=2", SYNTHMARK_MLFLOW=store,
@@ -103,7 +104,7 @@ def test_a_submitted_pretraining_leaves_its_model_and_its_run(head, tmp_path, mo
 def test_a_submitted_sweep_leaves_its_choice_and_its_runs(head, tmp_path):
     write_toy(toy_samples(12, 1, per_subject=1, pixel_mm=2.0), str(tmp_path / "study"))
     write_network(str(tmp_path / "network"))
-    store = f"sqlite:///{tmp_path}/mlflow.db"
+    store = new_store(tmp_path)
     schedules = json.dumps([{"name": "quick", "epochs": 2}, {"name": "head", "epochs": 2, "freeze": "features"}])
     submit(
         head, "pipelines/sweep.py", "hand_smoke", "--study", str(tmp_path / "study"), "--pretrained",

@@ -4,14 +4,17 @@ import argparse
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.cli import resolve
 from pipelines.command import verbs
-from tests.commands import ROOT, succeed, verb
+from tests.commands import ROOT
 from tests.docs.commands import PAGES, Command, commands_of, examples_of, mentioned
+from tests.in_process import perform
+from tests.training.rays import quiet_ray
 
 # What no test runs, and why.
 NOT_RUN = {
@@ -90,25 +93,37 @@ def test_every_page_with_commands_is_run_or_listed_as_not_run() -> None:
     assert pages == {*PAGES_NOT_RUN, *RUN}
 
 
+@pytest.fixture
+def ray_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Ray whose workers take relative paths from `tmp_path`, as those do that a verb starts there."""
+    monkeypatch.chdir(tmp_path)
+    with quiet_ray(3):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("ray_here")
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     """At a size for a test. Two of twelve virtual patients may be refused by a network that saw renderings alone."""
     for command in commands_of(ROOT / "docs" / "tutorial.md"):
         assert command.verb is not None, command.text
         name, arguments = command.verb
         replaced, added = SMALL.get(name, ({}, ()))
-        done = verb(name, *(replaced.get(word, word) for word in arguments), *added, home=tmp_path, timeout=600)
-        refused = re.search(r"^error: (\d+) of 12 cases failed: .* looks like neither", done.stderr, re.M)
-        few = name == "predict" and "--model" not in arguments and refused and int(refused[1]) <= 2
-        assert done.returncode == 0 or few, f"{command.text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        try:
+            perform(name, *(replaced.get(word, word) for word in arguments), *added, home=tmp_path)
+        except ValueError as error:
+            refused = re.match(r"(\d+) of 12 cases failed: .* looks like neither", str(error))
+            assert name == "predict" and "--model" not in arguments, command.text
+            assert refused and int(refused[1]) <= 2, error
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_the_readme_shows_first(tmp_path: Path) -> None:
     """The first landmark, on a virtual body for the scan; then the pictures of what was seen."""
-    succeed("phantoms", "body_smoke", "--count", 1, "--seed", 1, "--out", "one", home=tmp_path)
+    perform("phantoms", "body_smoke", "--count", 1, "--seed", 1, "--out", "one", home=tmp_path)
     (scan,) = (tmp_path / "one" / "images").iterdir()
     scan.rename(tmp_path / "scan.nii.gz")
     own = [
@@ -119,7 +134,7 @@ def test_what_the_readme_shows_first(tmp_path: Path) -> None:
     assert [verb[0] for verb in own if verb] == ["predict", "phantoms", "study"]
     for name, arguments in filter(None, own):
         matched = [sorted(map(str, tmp_path.glob(word))) if "*" in word else [word] for word in arguments]
-        succeed(name, *(word for words in matched for word in words), home=tmp_path)
+        perform(name, *(word for words in matched for word in words), home=tmp_path)
     assert (
         list((tmp_path / "predicted").glob("*.mrk.json")) and (tmp_path / "data" / "seen" / "body-0001.png").is_file()
     )

@@ -1,4 +1,4 @@
-"""All verbs in a row, small: hands through the whole ladder, bodies through the same code."""
+"""All verbs in a row, small: hands through the whole ladder, each verb a process; bodies through the same code."""
 
 import csv
 import json
@@ -9,12 +9,14 @@ import pytest
 from synth.domain.anatomy import BODY, HAND
 from synth.domain.shards import read_manifest
 from tests.commands import succeed
+from tests.in_process import perform
 
 QUICK = '[{"name": "quick", "epochs": 2}, {"name": "last_layers", "epochs": 2, "freeze": "features"}]'
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_hands_go_through_every_verb(tmp_path: Path) -> None:
     data, study, out = tmp_path / "renderings", tmp_path / "study", tmp_path
     succeed("render", "hand_smoke", "--count", 96, "--seed", 1, "--out", data, "--workers", 1, home=out)
@@ -53,35 +55,39 @@ def test_hands_go_through_every_verb(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.alone
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("local_ray")
 def test_bodies_go_through_the_same_code(tmp_path: Path) -> None:
     data, out = tmp_path / "renderings", tmp_path
-    succeed("render", "body_smoke", "--count", 32, "--seed", 1, "--out", data, "--workers", 1, home=out)
+    perform("render", "body_smoke", "--count", 32, "--seed", 1, "--out", data, "--workers", 1, home=out)
     assert read_manifest(str(data)).anatomy.name == "body"
-    succeed("phantoms", "body_smoke", "--count", 2, "--seed", 1, "--out", out / "patients", home=out)
+    perform("phantoms", "body_smoke", "--count", 2, "--seed", 1, "--out", out / "patients", home=out)
     images, labels = out / "patients" / "images", out / "patients" / "landmarks.csv"
     study = ("body", "--images", images, "--landmarks", labels, "--out", out / "study")
-    succeed("study", *study, home=out)
+    perform("study", *study, home=out)
     settings = ("--set", "train.epochs=1", "--set", "train.batch=8")
-    succeed("pretrain", "body_smoke", "--data", data, "--out", out / "model", "--workers", 1, *settings, home=out)
-    succeed("predict", "--model", out / "model" / "model", "--out", out / "found", images, home=out)
+    perform("pretrain", "body_smoke", "--data", data, "--out", out / "model", "--workers", 1, *settings, home=out)
+    perform("predict", "--model", out / "model" / "model", "--out", out / "found", images, home=out)
     with open(out / "found" / "landmarks.csv", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 2 * BODY.num_landmarks
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.alone
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("local_ray")
 def test_rendering_again_finishes_what_is_missing_and_touches_nothing_else(tmp_path: Path) -> None:
     small = ("hand_smoke", "--count", 80, "--seed", 5, "--set", "render.shard_rows=16")
     one, two = tmp_path / "one", tmp_path / "two"
-    first = succeed("render", *small, "--out", one, "--workers", 1, home=tmp_path)
-    second = succeed("render", *small, "--out", two, "--workers", 2, home=tmp_path)
+    first = perform("render", *small, "--out", one, "--workers", 1, home=tmp_path)
+    second = perform("render", *small, "--out", two, "--workers", 2, home=tmp_path)
     assert first.split("digest ")[1] == second.split("digest ")[1], "1 and 2 workers make the same data"
     (two / "shard-00002.parquet").unlink()
     (two / "shard-00003.parquet").write_bytes((two / "shard-00003.parquet").read_bytes()[:1000])
     (two / "manifest.json").unlink()
     kept = (two / "shard-00001.parquet").stat()
-    again = succeed("render", *small, "--out", two, "--workers", 1, home=tmp_path)
+    again = perform("render", *small, "--out", two, "--workers", 1, home=tmp_path)
     assert again.split("digest ")[1] == first.split("digest ")[1]
     assert "(32 new)" in again
     assert (two / "shard-00001.parquet").stat().st_mtime_ns == kept.st_mtime_ns

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.commands import ROOT
 from tests.faults.processes import wait_for
+from tests.mlflow_stores import new_store
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.tracking import find_runs, open_experiment
 from tuning.record import KIND_TAG
@@ -28,7 +29,8 @@ class SmallSweep:
     num_folds: int
 
     def prepare(self) -> None:
-        """Write the study, two cases to a person, and the network."""
+        """Write the study, two cases to a person, the network and an empty MLflow store."""
+        new_store(self.home)
         write_toy(toy_samples(2 * self.num_folds, 1, per_subject=2, pixel_mm=2.0), str(self.home / "study"))
         write_network(str(self.home / "network"))
 

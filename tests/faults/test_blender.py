@@ -17,7 +17,7 @@ from synth.worker import ShardJob, ShardWorker
 from tests.faults import blenders
 from tests.faults.undisturbed import OVERRIDES, SEED, check_dataset, recipe, render_plainly, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 COUNT, CULPRIT = 40, 21  # the last shard is a short one
 
 

@@ -10,7 +10,7 @@ from synth.domain.storage import has_files
 from tests.faults.processes import blenders, descends, kill, parent, start_render, wait_for
 from tests.faults.undisturbed import check_dataset, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 COUNT = 160  # 10 shards
 
 

@@ -20,7 +20,7 @@ from tests.commands import ROOT
 from tests.faults.processes import answers, free_port, kill, wait_for
 from tests.faults.undisturbed import SEED, check_dataset, recipe, render_plainly, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 COUNT = 80  # 5 shards
 LARGE = bytes(25 << 20)  # goes up in three parts
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.sweeps import SmallSweep
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 def test_a_killed_sweep_loses_and_repeats_nothing(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import pytest
 from synth.domain.storage import has_files
 from tests.commands import ROOT, succeed
 from tests.faults.processes import kill, trainers, wait_for
+from tests.mlflow_stores import new_store
 from tests.training.toy import toy_dataset
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 PATIENCE_S = 300  # a busy machine takes minutes to start Ray; nothing here waits longer than it must
 OVERRIDES = ("train.epochs=6", "train.batch=10", "model.width=8", "train.precision=float32")
 
@@ -39,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(home: Path, data: Path, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
     """`pretrain.py` in a process of its own."""
-    store = f"sqlite:///{home}/mlflow.db"
+    store = new_store(home)
     environment = {**os.environ, "SYNTHMARK_MLFLOW": store, "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, str(ROOT / "pipelines" / "pretrain.py"), *options(data, home / "out")]
     with log.open("ab") as stream:

@@ -82,6 +82,7 @@ def test_the_command_uses_the_wheel_alone(installed):
     assert str(ROOT) not in said.stdout
 
 
+@pytest.mark.alone
 def test_the_demo_starts_outside_the_checkout(installed, tmp_path):
     """Its first two steps, a render and its contact sheet; the others are marked as done."""
     out = tmp_path / "demo"

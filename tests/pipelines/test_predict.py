@@ -22,7 +22,7 @@ from synth.domain.schema import unpack_silhouettes
 from synth.domain.volume import write_image
 from tests.commands import ROOT
 from tests.dicoms import write_series
-from tests.faults.processes import data_workers
+from tests.faults.processes import data_workers, wait_for
 from tests.training.test_shipped import model
 from tests.tuning.toy import toy_samples, write_network
 from training.checkpoint import load_model, save_model
@@ -168,6 +168,7 @@ def test_other_models_settings_scans_and_folders_are_refused(hands):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_workers_write_what_one_process_does(tmp_path):
     """By Ray Data on 2 workers and in turn: the same files, one bad case told by both, none readable to others."""
@@ -184,43 +185,52 @@ def test_workers_write_what_one_process_does(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 40 toy hands as images and a network, and in `whole` what nothing happened to."""
+    folder = tmp_path_factory.mktemp("many")
+    write_hands(folder / "images", 40)
+    write_network(str(folder / "model"))
+    predict.main(command(folder, "--workers", 1, out="whole"))
+    return folder
+
+
+def until_begun(out: Path) -> None:
+    """Waits until three cases are done."""
+    wait_for(lambda: len(list((out / RECORDS).glob("*.json"))) >= 3, 120, "three cases")
+
+
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_goes_on_where_it_was(tmp_path, workers):
-    write_hands(tmp_path / "images", 40)
-    write_network(str(tmp_path / "model"))
-    whole, killed = command(tmp_path, out="whole"), command(tmp_path, "--workers", workers, out="killed")
-    assert run_alone(whole).returncode == 0
+def test_a_killed_run_goes_on_where_it_was(many, workers):
+    out = many / f"killed-{workers}"
+    killed = command(many, "--workers", workers, out=out.name)
     with subprocess.Popen(alone(killed), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as driver:
-        until = time.monotonic() + 120
-        while len(list((tmp_path / "killed" / RECORDS).glob("*.json"))) < 3 and time.monotonic() < until:
-            time.sleep(0.02)
+        until_begun(out)
         os.kill(driver.pid, signal.SIGKILL)
     time.sleep(3)  # workers end after their driver
-    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed" / RECORDS).glob("*.json")}
+    done = {path: path.stat().st_mtime_ns for path in (out / RECORDS).glob("*.json")}
     assert 3 <= len(done) < 40, "killed in the middle"
     assert run_alone(killed).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert results(tmp_path / "whole") == results(tmp_path / "killed")
+    assert results(many / "whole") == results(out)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(300)
-def test_a_killed_worker_loses_nothing(tmp_path):
-    write_hands(tmp_path / "images", 40)
-    write_network(str(tmp_path / "model"))
-    whole, killed = command(tmp_path, out="whole"), command(tmp_path, "--workers", 2, out="killed")
-    assert run_alone(whole).returncode == 0
+def test_a_killed_worker_loses_nothing(many):
+    out = many / "worker-killed"
+    killed = command(many, "--workers", 2, out=out.name)
     with subprocess.Popen(alone(killed), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as driver:
-        until = time.monotonic() + 120
-        while len(list((tmp_path / "killed" / RECORDS).glob("*.json"))) < 3 and time.monotonic() < until:
-            time.sleep(0.02)
+        until_begun(out)
         os.kill(data_workers(driver.pid, "MapWorker")[0], signal.SIGKILL)
-        assert len(list((tmp_path / "killed" / RECORDS).glob("*.json"))) < 40, "killed in the middle"
+        assert len(list((out / RECORDS).glob("*.json"))) < 40, "killed in the middle"
         said = driver.communicate()[1]
     assert driver.returncode == 0, said
-    assert results(tmp_path / "whole") == results(tmp_path / "killed")
+    assert results(many / "whole") == results(out)
 
 
 def alone(options: list[str]) -> list[str]:

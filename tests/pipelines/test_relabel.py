@@ -15,7 +15,7 @@ from synth.domain.anatomy import BODY, HAND, Anatomy, anatomy_from, visibility
 from synth.domain.schema import Samples, pack_silhouettes, stored_depth
 from synth.domain.shards import Manifest, read_manifest, read_samples, write_manifest, write_shard
 from synth.figure import BodyRange, HandRange, RenderRecipe, draw, parameter_names, template_of
-from tests.commands import succeed
+from tests.in_process import perform
 from training.checkpoint import read_card
 
 pytestmark = pytest.mark.slow
@@ -80,6 +80,8 @@ def test_the_same_anatomy_gives_the_very_same_bits(bodies: str, tmp_path: Path) 
     assert read_samples(str(tmp_path / "again"), BODY, points=True).points.shape == (16, len(BODY.points), 3)
 
 
+@pytest.mark.alone
+@pytest.mark.usefixtures("local_ray")
 def test_landmarks_of_ones_own_are_found_and_trained_on(bodies: str, tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN)
     _run(bodies, str(tmp_path / "own.toml"), tmp_path / "own")
@@ -96,7 +98,7 @@ def test_landmarks_of_ones_own_are_found_and_trained_on(bodies: str, tmp_path: P
             assert one[column].equals(other[column]), column
     (tmp_path / "own.toml").unlink()  # from here on the dataset says what its landmarks are
     few = ("--workers", 1, "--set", "train.epochs=1", "--set", "train.batch=4")
-    succeed("pretrain", "body_smoke", "--data", tmp_path / "own", "--out", tmp_path / "model", *few, home=tmp_path)
+    perform("pretrain", "body_smoke", "--data", tmp_path / "own", "--out", tmp_path / "model", *few, home=tmp_path)
     assert anatomy_from(read_card(str(tmp_path / "model" / "model")).anatomy) == manifest.anatomy
 
 

@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipelines import sweep as verb
+from tests.mlflow_stores import new_store
 from tests.tuning.toy import toy_samples, write_network, write_toy
 from training.tracking import find_runs, open_experiment
 from tuning.sweep import run_trial
@@ -26,7 +27,7 @@ def cut(*_: object, **__: object) -> None:
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     study = write_toy(toy_samples(6, 1, per_subject=1, pixel_mm=2.0), str(folder / "study"))
-    return study, write_network(str(folder / "network")), f"sqlite:///{folder}/mlflow.db"
+    return study, write_network(str(folder / "network")), new_store(folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from synth import supervisor
 from synth.supervisor import NOWHERE, Blender, BlenderFailed, BlenderLate
 from tests.synth import sluggish
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 FIGURES = np.ones((4, 3, 3), np.float32)
 NOTHING = np.full_like(FIGURES, NOWHERE)
 Pace = Callable[[float, float], None]

@@ -87,6 +87,7 @@ def test_both_engines_make_the_same_pictures(recipe: RenderRecipe, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_killed_blender_changes_nothing(tmp_path: Path) -> None:
     job = ShardJob(index=0, first_id=0, rows=512)
     calm = ShardWorker(HANDS, 13, str(tmp_path / "calm")).make(job)

@@ -22,7 +22,7 @@ from training.recipe import TrainRecipe
 from training.split import read_split
 from training.views import Views
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 VIEWS = Views(collimated=0.5, sand_bag=0.3, threshold_px=0.5, border=0.1, blanket=0.2, outside=0.3)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from synth.domain.anatomy import HAND
-from tests.commands import succeed, verb
+from tests.in_process import perform
 from tests.training.toy import toy_samples
 from tests.tuning.toy import write_network
 from training.checkpoint import load_model
@@ -31,11 +31,14 @@ NETWORKS = {
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "default:You are using the legacy TorchScript:DeprecationWarning"
+)  # chosen: docs/decisions.md
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnxruntime_and_torch_agree(name, tmp_path):
     recipe, card = NETWORKS[name]
     write_network(str(tmp_path / "model"), recipe, **card)
-    succeed("export", tmp_path / "model", f"--out={tmp_path / 'm.onnx'}", home=tmp_path)
+    perform("export", tmp_path / "model", f"--out={tmp_path / 'm.onnx'}", home=tmp_path)
     session, loaded = session_of(tmp_path / "m.onnx"), load_model(str(tmp_path / "model"))
     shown = Patches.from_samples(toy_samples(7, 1), HAND).batch(torch.arange(7)).channels(loaded.model.inputs)
     noise = torch.rand(3, *shown.shape[1:], generator=torch.Generator().manual_seed(1))
@@ -52,6 +55,6 @@ def test_onnxruntime_and_torch_agree(name, tmp_path):
 
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "m.onnx").write_text("mine")
-    done = verb("export", tmp_path / "model", f"--out={tmp_path / 'm.onnx'}", home=tmp_path)
-    assert done.returncode == 1 and "exists; choose another" in done.stderr
+    with pytest.raises(ValueError, match="exists; choose another"):
+        perform("export", tmp_path / "model", f"--out={tmp_path / 'm.onnx'}", home=tmp_path)
     assert (tmp_path / "m.onnx").read_text() == "mine"

@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipelines.pretrain import job_of, main
+from tests.mlflow_stores import new_store
 from tests.training.toy import toy_dataset, toy_job
 from training.board import Point
 from training.job import claim_output
@@ -22,7 +23,7 @@ class Cut(Exception):
 
 
 def test_a_run_that_went_on_is_one_run_with_each_point_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", new_store(tmp_path))
     job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=3, batch=8))
     manifest, split = claim_output(job), read_split(job)
     first = open_record(job, manifest, "x", 1)
@@ -57,7 +58,7 @@ def test_a_run_that_went_on_is_one_run_with_each_point_once(tmp_path, monkeypatc
 
 
 def test_a_job_that_begins_anew_is_a_run_of_its_own_and_ends_the_lost_one(tmp_path, monkeypatch):
-    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", new_store(tmp_path))
     job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
     manifest = claim_output(job)
     first, second = open_record(job, manifest, "x", 1).run, open_record(job, manifest, "x", 1).run
@@ -66,7 +67,7 @@ def test_a_job_that_begins_anew_is_a_run_of_its_own_and_ends_the_lost_one(tmp_pa
 
 
 def test_workers_that_were_lost_between_two_sendings_double_no_point(tmp_path, monkeypatch):
-    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", new_store(tmp_path))
     job = toy_job(tmp_path, 40, model=ModelRecipe(width=8), train=TrainRecipe(epochs=1, batch=8))
     record = open_record(job, claim_output(job), "x", 1)
     for speed, steps in ((100.0, (1,)), (100.0, (2, 3, 4)), (90.0, (3, 4, 5))):  # 3 and 4 again, at another speed
@@ -78,7 +79,7 @@ def test_workers_that_were_lost_between_two_sendings_double_no_point(tmp_path, m
 
 @pytest.mark.parametrize("lost_in", ["register", "example_figure"])
 def test_a_model_whose_driver_was_lost_before_it_was_recorded_is_recorded_later(tmp_path, monkeypatch, lost_in):
-    monkeypatch.setenv("SYNTHMARK_MLFLOW", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("SYNTHMARK_MLFLOW", new_store(tmp_path))
     toy_dataset(str(tmp_path / "data"), 40, 1)
     overrides = ["model.width=8", "train.epochs=1"]
     job = job_of("hand_smoke", overrides, str(tmp_path / "data"), str(tmp_path / "out"), 1)

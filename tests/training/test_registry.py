@@ -12,6 +12,7 @@ import torch
 from mlflow.models import get_model_info
 
 from synth.domain.anatomy import HAND
+from tests.mlflow_stores import new_store
 from tests.training.toy import toy_card
 from training.checkpoint import load_model, save_model
 from training.models import ModelRecipe, build_model
@@ -36,7 +37,7 @@ def registered(tmp_path_factory):
     model = ModelRecipe(width=8, inputs=("silhouette", "observed"), regress_depth=True)
     torch.manual_seed(1)
     save_model(str(home / "model"), build_model(model, HAND), replace(toy_card(model), depth_regressed=True))
-    experiment = open_experiment("registry", f"sqlite:///{home}/mlflow.db")
+    experiment = open_experiment("registry", new_store(home))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         with recorded(start_run(experiment, "one")) as run:

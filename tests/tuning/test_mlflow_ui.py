@@ -3,6 +3,7 @@
 import pytest
 
 from tests.mlflow_pages import CHROMIUM, browser, served
+from tests.mlflow_stores import new_store
 from tests.tuning.toy import made_up_result, toy_cases
 from training.mlflow_ui import LOCAL, MODE, compare_address, run_address
 from training.tracking import open_experiment, recorded
@@ -11,6 +12,7 @@ from tuning.schedule import Schedule
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM} (Debian: apt-get install chromium)"),
 ]
 SCHEDULES = {
@@ -25,7 +27,7 @@ def sweep(tmp_path_factory):
     """(MLflow URI, the sweep's run, its schedules' runs) of three schedules with made-up errors in px."""
     cases = toy_cases(12, 1, pixel_mm=2.0)
     results = [made_up_result(cases, schedule, 3, error) for schedule, error in SCHEDULES.items()]
-    experiment = open_experiment("sweep", f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/runs.db")
+    experiment = open_experiment("sweep", new_store(tmp_path_factory.mktemp("mlflow")))
     with recorded(open_sweep_run(experiment, "one", "/out", "toy sweep", {"folds": 3})) as run:
         for result in results:
             record_trial(run, cases, result)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.mlflow_stores import new_store
 from tests.tuning.toy import made_up_result, toy_cases
 from training.tracking import Run, children_of, find_runs, finish_run, open_experiment, recorded, start_run
 from tuning.record import open_sweep_run, record_choice, record_failure, record_trial, schedule_params
@@ -22,7 +23,7 @@ class Cut(Exception):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/runs.db"
+    return new_store(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture
