@@ -28,6 +28,7 @@ from synth.domain.dicom_header import (
     read_headers,
     whole,
 )
+from synth.domain.plain_slices import stored_in
 from synth.domain.posture import Up
 from synth.domain.stack import Frame, Stack, arrange
 
@@ -237,6 +238,7 @@ def _frame(file: Path, index: int, header: Header, places: Sequence[Attributes])
         slope=values("RescaleSlope", 1, (1.0,))[0],
         intercept=values("RescaleIntercept", 1, (0.0,))[0],
         localizer=is_localizer(header),
+        stored=stored_in(header),
     )
 
 
