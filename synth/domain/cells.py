@@ -4,6 +4,7 @@ What is narrower than a cell counts as closed, and what is nearer than one as to
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,11 @@ CELL_MM = 4.0  # edge of a cell, in a body;
 ACROSS = 128  # at least so many cells across a volume: in the MR of a hand a cell is a voxel
 LEAK = 0.5  # air that a slice encloses is outside where more than this share of its section opens to the slices beside
 
+CHUNK = 255  # rows told apart at once: in bytes, whose maximum is 50 times faster than that of wider numbers
+
 Mask = NDArray[np.bool_]
+Bits = NDArray[np.uint8]
+Masks = TypeVar("Masks", Mask, Bits)
 IN_SLICE = np.stack([np.zeros((3, 3)), [[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.zeros((3, 3))])  # neighbours in a slice
 
 
@@ -41,6 +46,13 @@ class Grid:
                 own |= rows[:, offset::across]
         return cells
 
+    def voxels(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        """The rows and columns of voxels in a box of cells (Y', X')."""
+        return tuple(
+            slice(part.start * step, min(part.stop * step, size))
+            for part, step, size in zip(box, self.steps[1:], self.shape[1:], strict=True)
+        )
+
     def spread(self, cells: Mask) -> Mask:
         """(Y, X) bool: one layer of cells (Y', X') in voxels."""
         wide = cells.repeat(self.steps[2], 1)[:, : self.shape[2]]
@@ -56,7 +68,7 @@ def grid_over(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float
 
 def largest_piece(cells: Mask) -> Mask:
     """The largest piece of a mask (Z', Y', X'), joined through faces."""
-    box = _box(cells)
+    box = box_of(cells)
     labels, count = ndimage.label(cells[box])
     if count < 2:
         return cells
@@ -73,7 +85,7 @@ def outside_air(occupied: Mask) -> Mask:
     outside in the slices before or behind.
     """
     outside = np.ones_like(occupied)
-    box = _box(occupied)
+    box = box_of(occupied)
     around = np.pad(occupied[box], ((0, 0), (2, 2), (2, 2)))  # room for what is closed
     empty = grown(~grown(around, (0, 1, 1)), (0, 1, 1))
     labels, count = ndimage.label(empty, IN_SLICE)
@@ -94,7 +106,7 @@ def outside_air(occupied: Mask) -> Mask:
     return outside
 
 
-def _box(cells: Mask) -> tuple[slice, ...]:
+def box_of(cells: Mask) -> tuple[slice, ...]:
     """The box of what is set; all where nothing is."""
     slices = []
     for axis in range(cells.ndim):
@@ -103,9 +115,9 @@ def _box(cells: Mask) -> tuple[slice, ...]:
     return tuple(slices)
 
 
-def grown(mask: Mask, by: tuple[int, ...]) -> Mask:
-    """The mask dilated by a box of so many places to each side along each axis; in threefolds, faster than a filter."""
-    for axis, steps in enumerate(by):
+def grown(mask: Masks, by: tuple[int, ...]) -> Masks:
+    """The mask, or masks packed as bits, dilated by a box of so many places to each side along each axis."""
+    for axis, steps in enumerate(by):  # in threefolds, faster than a filter
         reach = 0
         while reach < steps:
             move = min(2 * reach + 1, steps - reach)
@@ -115,3 +127,32 @@ def grown(mask: Mask, by: tuple[int, ...]) -> Mask:
             reached[:-move] |= before[move:]
             reach += move
     return mask
+
+
+def last_rows(mask: Mask) -> NDArray[np.intp]:
+    """(X,) the last row of a mask (Y, X) that is set in each column; -1 for none."""
+    last = np.full(mask.shape[1], -1)
+    number = np.arange(1, CHUNK + 1, dtype=np.uint8)[:, None]
+    for start in range(0, len(mask), CHUNK):
+        part = mask[start : start + CHUNK]
+        reach = np.max(part.view(np.uint8) * number[: len(part)], 0)
+        np.copyto(last, start + reach.astype(np.intp) - 1, where=reach > 0)
+    return last
+
+
+def packed(masks: Mask) -> Bits:
+    """(ceil(N / 8), Y, X) uint8: masks (N, Y, X) as bits, so that eight are worked on at once."""
+    bits = np.zeros((-(-len(masks) // 8), *masks.shape[1:]), np.uint8)
+    for bit in range(8):
+        part = masks[bit::8].view(np.uint8)
+        bits[: len(part)] |= np.left_shift(part, bit, dtype=np.uint8)
+    return bits
+
+
+def unpacked(bits: Bits, count: int) -> Mask:
+    """(count, Y, X) bool: the masks that were packed."""
+    masks = np.zeros((count, *bits.shape[1:]), np.uint8)
+    for bit in range(8):
+        part = masks[bit::8]
+        np.bitwise_and(bits[: len(part)] >> bit, 1, out=part)
+    return masks.view(bool)

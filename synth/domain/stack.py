@@ -55,7 +55,7 @@ class Frame:
         """Whether both have the same size, spacing and directions."""
         return (
             self.size == other.size
-            and bool(np.allclose(self.spacing_mm, other.spacing_mm, rtol=PARALLEL))
+            and all(abs(s - o) <= PARALLEL * o for s, o in zip(self.spacing_mm, other.spacing_mm, strict=True))
             and float(np.abs(self.axes - other.axes).max()) < PARALLEL
         )
 
