@@ -40,10 +40,12 @@ class Grid:
         cells = np.zeros((count, height, width), bool)
         padded = np.zeros((height * down, width * across), bool)
         for number, own in enumerate(cells):
-            padded[: self.shape[1], : self.shape[2]] = mask[self.slab(number)].any(0)
-            rows = padded.reshape(height, down, -1).any(1)
-            for offset in range(across):  # strided, as any() over a short last axis is 50 times slower
-                own |= rows[:, offset::across]
+            first, *others = mask[self.slab(number)]
+            whole = padded[: self.shape[1], : self.shape[2]]
+            whole[:] = first
+            for other in others:
+                whole |= other
+            own[:] = _any_of(padded.reshape(height, down, -1).any(1), across)
         return cells
 
     def voxels(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
@@ -53,10 +55,26 @@ class Grid:
             for part, step, size in zip(box, self.steps[1:], self.shape[1:], strict=True)
         )
 
-    def spread(self, cells: Mask) -> Mask:
-        """(Y, X) bool: one layer of cells (Y', X') in voxels."""
-        wide = cells.repeat(self.steps[2], 1)[:, : self.shape[2]]
-        return np.asarray(wide.repeat(self.steps[1], 0)[: self.shape[1]])
+    def spread(self, cells: Mask, box: tuple[slice, ...] | None = None) -> Mask:
+        """(Y, X) bool: one layer of cells (Y', X') in voxels, or a box of them."""
+        box = (slice(0, cells.shape[0]), slice(0, cells.shape[1])) if box is None else box
+        _, down, across = self.steps
+        rows, columns = self.voxels(box)
+        part = cells[box]
+        wide = np.empty((len(part), part.shape[1] * across), bool)
+        for offset in range(across):  # strided, as repeat() along a short last axis is slow
+            wide[:, offset::across] = part
+        return wide.repeat(down, 0)[: rows.stop - rows.start, : columns.stop - columns.start]
+
+
+def _any_of(rows: Mask, across: int) -> Mask:
+    """(Y', X') bool: whether any of so many neighbours in a row of (Y', X' * across) is set."""
+    if across in (1, 2, 4, 8):
+        return np.asarray(rows.view(f"u{across}") != 0)  # as one number
+    found = rows[:, ::across].copy()
+    for offset in range(1, across):  # strided, as any() over a short last axis is 50 times slower
+        found |= rows[:, offset::across]
+    return found
 
 
 def grid_over(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Grid:
@@ -97,8 +115,8 @@ def outside_air(occupied: Mask) -> Mask:
     enclosed, count = ndimage.label(empty & ~open_air)
     leaks = np.zeros(count + 1, np.intp)
     for own, beside in ((enclosed[1:], open_air[:-1]), (enclosed[:-1], open_air[1:])):
-        leaks += np.bincount(own[beside], minlength=count + 1)
-    sizes = np.bincount(enclosed.ravel(), minlength=count + 1)
+        leaks += np.bincount(own[beside & (own > 0)], minlength=count + 1)
+    sizes = np.bincount(enclosed[enclosed > 0], minlength=count + 1)
     lengths = np.array([1, *(part[0].stop - part[0].start for part in ndimage.find_objects(enclosed))])
     leaking = leaks > LEAK * sizes / lengths
     leaking[0] = False

@@ -20,8 +20,9 @@ def columns_of(
     for number, (body, inner) in enumerate(zip(tissue.body, tissue.inner, strict=True)):
         if not body.any():
             continue
-        rows, columns = tissue.grid.voxels(box_of(body))
-        own, filled = (tissue.grid.spread(cells)[rows, columns] for cells in (body, inner))
+        box = box_of(body)
+        rows, columns = tissue.grid.voxels(box)
+        own, filled = (tissue.grid.spread(cells, box) for cells in (body, inner))
         for k in range(count)[tissue.grid.slab(number)]:
             part = tissue.above[k, rows, columns] & own
             last = last_rows(part[::-1])

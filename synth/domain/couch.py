@@ -122,8 +122,8 @@ def _counted(
     seen = np.zeros((len(starts), height + int(places.max()), width), np.uint8)
     grid = grid_over((count, height, width), spacing_mm)
     for layer, lungs in enumerate(_lungs(grid.pooled(above), grid.steps[1] * spacing_mm[1])):
-        inside = grid.voxels(box_of(lungs)) if lungs.any() else (slice(0), slice(0))
-        full = grid.spread(lungs)[inside]
+        box = box_of(lungs) if lungs.any() else (slice(0, 0), slice(0, 0))
+        inside, full = grid.voxels(box), grid.spread(lungs, box)
         for k in range(count)[grid.slab(layer)]:
             own = seen[k // block, places[k] : places[k] + height]
             own += above[k].view(np.uint8)
@@ -134,13 +134,14 @@ def _counted(
 
 def _lungs(cells: Mask, row_mm: float) -> Mask:
     """(Z', Y', X') large hollows in each slice of cells of tissue, and a cell around them, which joins them to it."""
-    labels, _ = ndimage.label(~cells, IN_SLICE)
     lungs = np.zeros_like(cells)
+    around = box_of(cells)  # beyond it there is air, so that what touches its sides is no hollow
+    labels, _ = ndimage.label(~cells[around], IN_SLICE)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         _, down, across = box
-        inside = down.start > 0 and across.start > 0 and down.stop < cells.shape[1] and across.stop < cells.shape[2]
+        inside = down.start > 0 and across.start > 0 and down.stop < labels.shape[1] and across.stop < labels.shape[2]
         if inside and (down.stop - down.start) * row_mm > HOLLOW_MM:
-            lungs[box] |= labels[box] == number
+            lungs[around][box] |= labels[box] == number
     return grown(lungs, (0, 1, 1))
 
 
