@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,6 +34,7 @@ from training.predict import CasePrediction, predict_case
 from training.shipped import Fit, Unlike, choose, settings_for
 
 RECORDS = "cases"  # folder of a prediction's records, one a case
+BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +84,14 @@ class Predictor:
     def _predict(self, case: str, path: Path) -> str:
         """How the case looks in a terminal, if asked; its files are written."""
         task = self._task
-        with discreet(case, path):
-            digest = content_digest(path)
         if (record := read_record(task.out, case)) is not None:
+            with discreet(case, path):
+                digest = content_digest(path)
             if record["sha256"] != digest:
                 raise ValueError(f"{task.out} holds landmarks of another scan of that name; choose another --out")
             return ""
         with discreet(case, path):
-            source = read_scan(self._reader, path, task.settings)
+            source, digest = read_and_digest(self._reader, path, task.settings)
         if task.report:
             check_reportable(source, path)
         try:
@@ -236,12 +238,29 @@ def is_named(case: str, path: Path) -> bool:
     return case == case_name(path)
 
 
+def read_and_digest(reader: Reader, path: Path, settings: ImportSettings) -> tuple[Image | Volume | Cloud, str]:
+    """(the scan at `path`, its content_digest), which is worked out while the reader's child reads."""
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(content_digest, path)
+        source = read_scan(reader, path, settings)
+        return source, digest.result()
+
+
 def content_digest(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of the files in a folder and its folders, in order."""
+    buffer = memoryview(bytearray(BUFFER_BYTES))  # one for all: a new one's pages cost a fifth of the hash
     if not path.is_dir():
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _file_digest(path, buffer)
     digest = hashlib.sha256()
     for file in sorted(item for item in path.rglob("*") if item.is_file()):
-        digest.update(f"{file.relative_to(path)}\0{content_digest(file)}\n".encode(errors="surrogateescape"))
+        line = f"{file.relative_to(path)}\0{_file_digest(file, buffer)}\n"
+        digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _file_digest(file: Path, buffer: memoryview) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
     return digest.hexdigest()

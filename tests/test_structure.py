@@ -25,6 +25,7 @@ HOMES = {
         "synth/domain/dicom.py",
         "synth/domain/dicom_header.py",
         "synth/domain/dicom_write.py",
+        "synth/domain/plain_slices.py",
         "synth/domain/structured_report.py",
     },
     "mlflow": {"training/tracking.py", "training/registry.py"},

@@ -53,7 +53,7 @@ def overlay_figure(
     height, width = silhouette.shape
     scale = 7 / max(height, width)
     figure = Figure(figsize=(max(3.0, width * scale), height * scale + 0.4), layout="tight")
-    axes = figure.add_subplot()
+    axes = figure.add_subplot(xticks=[], yticks=[])  # ticks are measured even where they are not drawn
     axes.imshow(silhouette, cmap="gray", vmin=0, vmax=1.6, extent=(0, width, height, 0))
     for point, name, radius in zip(points, names, radius_px, strict=True):
         if not np.isfinite(point).all():

@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.cells import Mask
+from synth.domain.cells import CHUNK, Mask, box_of, last_rows
 from synth.domain.tissue import Tissue
-
-CHUNK = 255  # rows told apart at once: in bytes, whose maximum is 50 times faster than that of wider numbers
 
 
 def columns_of(
@@ -22,28 +20,24 @@ def columns_of(
     for number, (body, inner) in enumerate(zip(tissue.body, tissue.inner, strict=True)):
         if not body.any():
             continue
-        own, filled = tissue.grid.spread(body), tissue.grid.spread(inner)
-        occupied = np.flatnonzero(own.any(1))
-        rows = slice(occupied[0], occupied[-1] + 1)
-        own, filled = own[rows], filled[rows]
+        box = box_of(body)
+        rows, columns = tissue.grid.voxels(box)
+        own, filled = (tissue.grid.spread(cells, box) for cells in (body, inner))
         for k in range(count)[tissue.grid.slab(number)]:
-            part = tissue.above[k, rows] & own
-            first[k] = rows.start + _first(part)
-            full[k] = np.add.reduce((part | filled).view(np.uint8), 0, dtype=np.uint16)
-            first[k, ~part.any(0)] = depth
+            part = tissue.above[k, rows, columns] & own
+            last = last_rows(part[::-1])
+            np.copyto(first[k, columns], rows.stop - 1 - last, where=last >= 0)
+            full[k, columns] = _counted(part | filled)
     full[first == depth] = 0
     return _crossing(voxels, level, first), full
 
 
-def _first(mask: Mask) -> NDArray[np.intp]:
-    """(X,) the first row of a mask (Y, X) that is set, in each column; anything where there is none."""
-    first = np.zeros(mask.shape[1], np.intp)
-    left = np.arange(CHUNK, 0, -1, dtype=np.uint8)[:, None]
-    for start in reversed(range(0, len(mask), CHUNK)):  # the foremost has the last word
-        part = mask[start : start + CHUNK]
-        reach = np.max(part.view(np.uint8) * left[: len(part)], 0)
-        np.copyto(first, start + CHUNK - reach.astype(np.intp), where=reach > 0)
-    return first
+def _counted(mask: Mask) -> NDArray[np.uint16]:
+    """(X,) how many rows of a mask (Y, X) are set in each column."""
+    total = np.zeros(mask.shape[1], np.uint16)
+    for start in range(0, len(mask), CHUNK):
+        total += np.add.reduce(mask[start : start + CHUNK].view(np.uint8), 0, dtype=np.uint8)
+    return total
 
 
 def _crossing(voxels: NDArray[np.generic], level: float, first: NDArray[np.intp]) -> NDArray[np.float64]:

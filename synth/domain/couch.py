@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from synth.domain.cells import IN_SLICE, Mask, grid_over, grown
+from synth.domain.cells import IN_SLICE, Bits, Mask, box_of, grid_over, grown, last_rows, packed, unpacked
 from synth.domain.tilt import places_of
 
 BLOCK_MM, BLOCKS = 20.0, 7  # slices are counted in blocks; a window is so many of them, longer than a finger along z
@@ -41,11 +41,14 @@ class Couch:
 
     def cut_out(self, above: Mask) -> None:
         """Take the couch, with a rim of one voxel, out of tissue (Z, Y, X), in place."""
-        count, height, _ = above.shape
-        for block, start in enumerate(range(0, count, self.block)):
-            kept = ~self.walls[max(0, block - BLOCKS + 1) : block + 1].any(0)
+        count = len(above)
+        rows = np.flatnonzero(self.walls.any((0, 2)))
+        for block, start in enumerate(range(0, count, self.block) if rows.size else ()):
+            kept = ~self.walls[max(0, block - BLOCKS + 1) : block + 1, rows[0] : rows[-1] + 1].any(0)
             for k in range(start, min(start + self.block, count)):
-                above[k] &= kept[self.places[k] : self.places[k] + height]
+                first = rows[0] - self.places[k]  # of the walls in this slice, whose rows may end before
+                own = above[k, max(0, first) : max(0, first + len(kept))]
+                own &= kept[max(0, -first) :][: len(own)]
 
     @property
     def found(self) -> bool:
@@ -59,21 +62,41 @@ def find_couch(above: Mask, spacing_mm: tuple[float, float, float]) -> Couch:
     block = min(255, max(1, round(BLOCK_MM / sz)))
     places = places_of(above, spacing_mm, BLOCK_MM * BLOCKS)
     seen, sizes = _counted(above, spacing_mm, places, block)
-    windows = [slice(w, w + BLOCKS) for w in range(max(1, len(seen) - BLOCKS + 1))]
-    walls = np.zeros((len(windows), *seen.shape[1:]), bool)
     box = _box(seen)
-    seen = seen[:, *box]
-    shares = [np.sum(seen[w], axis=0, dtype=np.float32) / np.float32(sizes[w].sum()) for w in windows]
-    faint = np.zeros(shares[0].shape, bool)
-    if len(windows) > 2 * BLOCKS:
-        faint = _thin(np.min(shares, axis=0) > STEADY, (sy, sx))
+    counts, totals = _windows(seen[:, *box], sizes)
+    alike = counts >= _least(totals, ALIKE)
+    thin = alike & _thin(alike, (sy, sx))
+    if len(counts) > 2 * BLOCKS:
+        thin |= _thin((counts >= _least(totals, STEADY, more=True)).all(0, keepdims=True), (sy, sx))
     long_mm = LONG_MM if len(above) * sz >= BLOCK_MM * BLOCKS else LONG_IN_SHORT_MM
-    own = _lasting(np.stack([_walls(share, faint, (sy, sx), long_mm) for share in shares]))
-    common = own.mean(0) >= COMMON
-    for whole, part in zip(walls, own, strict=True):
-        whole[box] = part | common
-        whole[:] = grown(whole, (1, 1))
+    ended = counts < _least(totals, 1 - ALIKE)
+    own = _lasting(_walls(alike, thin, ended, (sy, sx), long_mm))
+    own |= own.mean(0) >= COMMON
+    rows, columns = (slice(max(0, part.start - 1), part.stop + 1) for part in box)
+    walls = np.zeros((len(own), *seen.shape[1:]), bool)
+    walls[:, *box] = own
+    walls[:, rows, columns] = grown(walls[:, rows, columns], (0, 1, 1))
     return Couch(walls=walls, block=block, places=places)
+
+
+def _windows(seen: NDArray[np.uint8], sizes: NDArray[np.intp]) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
+    """((W, Y, X) in how many slices of each window of BLOCKS blocks a place is in the body, (W,) slices in each)."""
+    num_windows = max(1, len(seen) - BLOCKS + 1)
+    counts = np.empty((num_windows, *seen.shape[1:]), np.uint16)
+    np.sum(seen[:BLOCKS], axis=0, dtype=np.uint16, out=counts[0])
+    for w in range(1, num_windows):
+        np.add(counts[w - 1], seen[w + BLOCKS - 1], out=counts[w])
+        counts[w] -= seen[w - 1]
+    return counts, np.array([sizes[w : w + BLOCKS].sum() for w in range(num_windows)])
+
+
+def _least(totals: NDArray[np.intp], share: float, more: bool = False) -> NDArray[np.uint16]:
+    """(W, 1, 1) the smallest count that is at least a share, or more than it, of each window's slices."""
+    least = []
+    for total in totals:
+        shares = np.arange(total + 1, dtype=np.float32) / np.float32(total)
+        least.append(int(np.argmax(shares > share if more else shares >= share)))
+    return np.array(least, np.uint16)[:, None, None]
 
 
 def _lasting(walls: Mask) -> Mask:
@@ -99,79 +122,94 @@ def _counted(
     seen = np.zeros((len(starts), height + int(places.max()), width), np.uint8)
     grid = grid_over((count, height, width), spacing_mm)
     for layer, lungs in enumerate(_lungs(grid.pooled(above), grid.steps[1] * spacing_mm[1])):
-        full = grid.spread(lungs) if lungs.any() else None
+        box = box_of(lungs) if lungs.any() else (slice(0, 0), slice(0, 0))
+        inside, full = grid.voxels(box), grid.spread(lungs, box)
         for k in range(count)[grid.slab(layer)]:
             own = seen[k // block, places[k] : places[k] + height]
-            part = above[k] if full is None else above[k] | full
-            np.add(own, part.view(np.uint8), out=own)
+            own += above[k].view(np.uint8)
+            if full.size:
+                own[inside] += np.greater(full, above[k][inside]).view(np.uint8)
     return seen, np.diff(np.append(starts, count))
 
 
 def _lungs(cells: Mask, row_mm: float) -> Mask:
     """(Z', Y', X') large hollows in each slice of cells of tissue, and a cell around them, which joins them to it."""
-    labels, _ = ndimage.label(~cells, IN_SLICE)
     lungs = np.zeros_like(cells)
+    around = box_of(cells)  # beyond it there is air, so that what touches its sides is no hollow
+    labels, _ = ndimage.label(~cells[around], IN_SLICE)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         _, down, across = box
-        inside = down.start > 0 and across.start > 0 and down.stop < cells.shape[1] and across.stop < cells.shape[2]
+        inside = down.start > 0 and across.start > 0 and down.stop < labels.shape[1] and across.stop < labels.shape[2]
         if inside and (down.stop - down.start) * row_mm > HOLLOW_MM:
-            lungs[box] |= labels[box] == number
+            lungs[around][box] |= labels[box] == number
     return grown(lungs, (0, 1, 1))
 
 
 def _box(seen: NDArray[np.uint8]) -> tuple[slice, slice]:
     """The rows and columns that hold anything, and a column of air at each side where there is one, of (B, Y, X)."""
     anything = seen.any(0)
-    rows, cols = (np.flatnonzero(anything.any(axis)) for axis in (1, 0))
-    if rows.size == 0:
+    if not anything.any():
         return slice(0, 1), slice(0, 1)
-    return slice(rows[0], rows[-1] + 1), slice(max(0, cols[0] - 1), cols[-1] + 2)
+    rows, cols = box_of(anything)
+    return rows, slice(max(0, cols.start - 1), cols.stop + 1)
 
 
-def _walls(share: NDArray[np.float32], faint: Mask, spacing: Spacing, long_mm: float) -> Mask:
-    """(Y, X) bool: the couch in a window: faint walls, and others by the share of slices in which a place is tissue."""
-    alike = share >= ALIKE
-    thin = alike & _thin(alike, spacing) | faint
+def _walls(alike: Mask, thin: Mask, ended: Mask, spacing: Spacing, long_mm: float) -> Mask:
+    """(W, Y, X) bool: the couch in each window, among thin places.
+
+    alike: places that are tissue in nearly all of a window's slices; ended: in nearly none
+    """
     rows, cols = (int(np.ceil(BRIDGE_MM / s)) for s in spacing)
-    labels, count = ndimage.label(grown(thin, (rows, cols)), np.ones((3, 3)))
-    labels *= thin
+    bridged = unpacked(grown(packed(thin), (0, rows, cols)), len(thin))
+    return np.stack([_walls_of(*window, spacing, long_mm) for window in zip(alike, thin, ended, bridged, strict=True)])
+
+
+def _walls_of(alike: Mask, thin: Mask, ended: Mask, bridged: Mask, spacing: Spacing, long_mm: float) -> Mask:
+    """(Y, X) bool: the couch in one window; bridged: thin places and what lies between them."""
+    walls, alike = np.zeros_like(thin), alike.copy()
+    if not thin.any():
+        return walls
+    inside = box_of(bridged)
+    top, left = inside[0].start, inside[1].start
+    labels, count = ndimage.label(bridged[inside], np.ones((3, 3)))
+    labels *= thin[inside]
     boxes = ndimage.find_objects(labels)
-    walls = np.zeros_like(thin)
     for part in sorted(range(count), key=lambda i: -boxes[i][0].stop):  # from the back
         down, across = boxes[part]
         if np.hypot((down.stop - down.start) * spacing[0], (across.stop - across.start) * spacing[1]) < long_mm:
             continue
         own = labels[down, across] == part + 1
-        columns = np.arange(across.start, across.stop)[own.any(0)]
-        last = down.stop - 1 - own[::-1].argmax(0)[own.any(0)]  # its hindmost row in each of these columns
+        some = own.any(0)
+        down = slice(down.start + top, down.stop + top)
+        across = slice(across.start + left, across.stop + left)
+        last = down.start + last_rows(own)[some]  # its hindmost row in each of these columns
         behind = last + EDGE
-        ends = behind >= len(share)
-        ends |= share[np.minimum(behind, len(share) - 1), columns] < 1 - ALIKE
-        hidden = (alike[:, columns] & (np.arange(len(share))[:, None] > last)).any(0)
+        ends = behind >= len(thin)
+        ends |= ended[np.minimum(behind, len(thin) - 1), np.arange(across.start, across.stop)[some]]
+        hidden = down.start + last_rows(alike[down.start :, across])[some] > last
         if ends.mean() > 0.5 and hidden.mean() < 0.5:
             walls[down, across] |= own
             alike[down, across] &= ~own
     return walls
 
 
-def _thin(mask: Mask, spacing: Spacing) -> Mask:
-    """The mask's thin parts, but not the corners of its thick ones."""
-    thick = _opened(mask, THIN_MM / 2, spacing)
-    return np.asarray(mask & ~grown(thick, (1, 1)))
+def _thin(masks: Mask, spacing: Spacing) -> Mask:
+    """The thin parts of masks (N, Y, X), but not the corners of their thick ones."""
+    thick = grown(_opened(packed(masks), THIN_MM / 2, spacing), (0, 1, 1))
+    return masks & ~unpacked(thick, len(masks))
 
 
-def _opened(mask: Mask, radius_mm: float, spacing: Spacing) -> Mask:
-    """The mask without what no disc of this radius fits into; it goes on beyond the sides, not before or behind."""
-    width = [int(np.ceil(radius_mm / s)) + 1 for s in spacing]
-    padded = np.pad(np.pad(mask, [(0, 0), (width[1], width[1])], mode="edge"), [(width[0], width[0]), (0, 0)])
+def _opened(bits: Bits, radius_mm: float, spacing: Spacing) -> Bits:
+    """Packed masks without what no disc of this radius fits into; they go on beyond the sides, not before or behind."""
+    down, across = (int(np.ceil(radius_mm / s)) + 1 for s in spacing)
+    padded = np.pad(np.pad(bits, [(0, 0), (0, 0), (across, across)], mode="edge"), [(0, 0), (down, down), (0, 0)])
     boxes = _boxes_of_disc(radius_mm, spacing)
-    inner = np.ones_like(padded)
-    for box in boxes:
-        inner &= ~grown(~padded, box)
-    opened = np.zeros_like(padded)
-    for box in boxes:
-        opened |= grown(inner, box)
-    return opened[width[0] : -width[0], width[1] : -width[1]]
+    outer, opened = np.zeros_like(padded), np.zeros_like(padded)
+    for rows, cols in boxes:
+        outer |= grown(~padded, (0, rows, cols))
+    for rows, cols in boxes:
+        opened |= grown(~outer, (0, rows, cols))
+    return opened[:, down:-down, across:-across]
 
 
 def _boxes_of_disc(radius_mm: float, spacing: Spacing) -> list[tuple[int, int]]:

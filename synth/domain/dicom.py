@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -19,13 +18,17 @@ from synth.domain.cases import files_in, is_dicom
 from synth.domain.dicom_header import (
     GROUPS,
     RADIOGRAPHS,
+    Attributes,
+    Header,
     is_localizer,
     lying,
     modality,
     numbers,
     read_header,
+    read_headers,
     whole,
 )
+from synth.domain.plain_slices import stored_in
 from synth.domain.posture import Up
 from synth.domain.stack import Frame, Stack, arrange
 
@@ -61,10 +64,9 @@ def read_series(path: Path, wanted: str | None = None) -> Series:
     wanted: a number of the list that the error for several series gives, or a SeriesInstanceUID.
     Raises: ValueError for none, several without `wanted`, and whatever makes them no image or volume.
     """
-    found: dict[str, list[tuple[Path, Dataset]]] = {}
-    for file in dicom_files(path) if path.is_dir() else [path]:
-        header = read_header(file)
-        if header is not None and "Rows" in header:  # reports and plans have no pixels
+    found: dict[str, list[tuple[Path, Header]]] = {}
+    for file, header in read_headers(_files(path) if path.is_dir() else [path]):
+        if "Rows" in header:  # reports and plans have no pixels
             found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((file, header))
     if not found:
         raise ValueError(f"{_kind(path)} {path} holds no DICOM image; give the folder with the slices themselves")
@@ -77,7 +79,12 @@ def read_series(path: Path, wanted: str | None = None) -> Series:
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """The DICOM files of a folder and of the folders in it, by name; DICOMDIR and hidden files are none of them.
+    """The DICOM files of a folder and of the folders in it, by name. Raises ValueError as _files does."""
+    return [file for file in _files(folder) if is_dicom(file)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder and of the folders in it, by name; DICOMDIR and hidden files are none of them.
 
     Exports lie in PATIENT/STUDY/SERIES or the like. A folder that links lead to again is entered once.
     Raises: ValueError for folders within more than DEEPEST others, and for more than MOST_FILES files.
@@ -97,7 +104,7 @@ def dicom_files(folder: Path) -> list[Path]:
             raise ValueError(f"folder {folder} holds more than {MOST_FILES} files; give the one with the scan")
         within = sorted((item for item in place.iterdir() if item.is_dir() and item.name[0] != "."), reverse=True)
         waiting += [(item, depth + 1) for item in within]
-    return [file for file in files if is_dicom(file)]
+    return files
 
 
 def subject_key(path: Path, key: bytes) -> str:
@@ -109,13 +116,13 @@ def subject_key(path: Path, key: bytes) -> str:
     header = read_header(files[0], ("PatientID", "IssuerOfPatientID")) if files else None
     if header is None or not str(header.get("PatientID", "")).strip():
         raise ValueError(f"{path} is no DICOM with a patient id to make a subject of; give the subjects in a CSV")
-    text = f"{header.get('IssuerOfPatientID', '')}\n{header.PatientID}"
+    text = f"{header.get('IssuerOfPatientID', '')}\n{header['PatientID']}"
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def _chosen(
-    ordered: Sequence[tuple[str, list[tuple[Path, Dataset]]]], path: Path, wanted: str | None
-) -> list[tuple[Path, Dataset]]:
+    ordered: Sequence[tuple[str, list[tuple[Path, Header]]]], path: Path, wanted: str | None
+) -> list[tuple[Path, Header]]:
     """The files of the wanted series, or of the only one."""
     if wanted is None and len(ordered) == 1:
         return ordered[0][1]
@@ -132,7 +139,7 @@ def _chosen(
     )
 
 
-def _summary(items: Sequence[tuple[Path, Dataset]]) -> str:
+def _summary(items: Sequence[tuple[Path, Header]]) -> str:
     """A series in words that identify nobody: modality, number of images, size and spacing."""
     first = items[0][1]
     count = sum(max(1, whole(header, "NumberOfFrames")) for _, header in items)
@@ -144,7 +151,7 @@ def _summary(items: Sequence[tuple[Path, Dataset]]) -> str:
     return f"{modality(first) or 'image'}, {count} of {size}{spacing}"
 
 
-def _series(items: Sequence[tuple[Path, Dataset]]) -> Series:
+def _series(items: Sequence[tuple[Path, Header]]) -> Series:
     first = items[0][1]
     for file, header in items:
         _check_pixels(file, header)
@@ -179,7 +186,7 @@ def _series(items: Sequence[tuple[Path, Dataset]]) -> Series:
     )
 
 
-def _frames(items: Sequence[tuple[Path, Dataset]]) -> list[Frame]:
+def _frames(items: Sequence[tuple[Path, Header]]) -> list[Frame]:
     if len(items) == 1:
         file, header = items[0]
         if (count := whole(header, "NumberOfFrames")) < 2:
@@ -189,7 +196,7 @@ def _frames(items: Sequence[tuple[Path, Dataset]]) -> list[Frame]:
         shared = list(header.get(GROUPS[0], ()))
         return [
             _frame(file, k, header, [item for group in (own, *shared) for item in _macros(group)])
-            for k, own in enumerate(header[GROUPS[1]].value)
+            for k, own in enumerate(header[GROUPS[1]])
         ]
     if any(whole(header, "NumberOfFrames") > 1 for _, header in items):
         raise ValueError(f"holds {len(items)} files of several frames each; give one of the files")
@@ -201,7 +208,7 @@ def _macros(group: Dataset) -> list[Dataset]:
     return [element.value[0] for element in group if element.VR == "SQ" and len(element.value) == 1]
 
 
-def _frame(file: Path, index: int, header: Dataset, places: Sequence[Dataset]) -> Frame:
+def _frame(file: Path, index: int, header: Header, places: Sequence[Attributes]) -> Frame:
     """One slice; `places` are where its attributes may stand."""
 
     def values(keyword: str, count: int, absent: tuple[float, ...] | None = None) -> tuple[float, ...]:
@@ -231,10 +238,11 @@ def _frame(file: Path, index: int, header: Dataset, places: Sequence[Dataset]) -
         slope=values("RescaleSlope", 1, (1.0,))[0],
         intercept=values("RescaleIntercept", 1, (0.0,))[0],
         localizer=is_localizer(header),
+        stored=stored_in(header),
     )
 
 
-def _check_pixels(file: Path, header: Dataset) -> None:
+def _check_pixels(file: Path, header: Header) -> None:
     """Raise ValueError where a file cannot hold the pixels it speaks of."""
     if (samples := whole(header, "SamplesPerPixel")) > 1:
         raise ValueError(f"has {samples} values per pixel (colour?) in {file.name}; export it in greyscale")
@@ -242,20 +250,18 @@ def _check_pixels(file: Path, header: Dataset) -> None:
         raise ValueError(f"shows no grey values (a palette of colours?) in {file.name}; export it in greyscale")
     if modality(header) == "CT" and header.get("PhotometricInterpretation") == "MONOCHROME1":
         raise ValueError("stores inverted CT numbers (MONOCHROME1); export it as MONOCHROME2")
-    if "PixelData" not in header:
+    if header.pixels is None:
         raise ValueError(f"has no pixels in {file.name}; export it again")
-    syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is not None and (not syntax.is_transfer_syntax or syntax.is_compressed):
+    if header.syntax is not None and (not header.syntax.is_transfer_syntax or header.syntax.is_compressed):
         return
     frames = max(1, whole(header, "NumberOfFrames"))
     wanted = whole(header, "Rows") * whole(header, "Columns") * frames * whole(header, "BitsAllocated") // 8
-    raw = header.get_item("PixelData", keep_deferred=True)
-    if not isinstance(raw, RawDataElement) or not wanted <= raw.length <= wanted + 1:  # lengths are even
-        held = raw.length if isinstance(raw, RawDataElement) else 0
+    start, held = header.pixels
+    if not wanted <= held <= wanted + 1:  # lengths are even
         raise ValueError(
             f"has {held} bytes of pixels in {file.name} where its header speaks of {wanted}; export it again"
         )
-    if syntax != DeflatedExplicitVRLittleEndian and file.stat().st_size < raw.value_tell + raw.length:
+    if header.syntax != DeflatedExplicitVRLittleEndian and file.stat().st_size < start + held:
         raise ValueError(f"is truncated: {file.name} ends within its pixels; export it again")
 
 
@@ -266,7 +272,7 @@ def _same_pixels(one: Frame, other: Frame) -> bool:
     return bool(data[0].get("PixelData", 0) == data[1].get("PixelData", 1))
 
 
-def _pixel_mm(header: Dataset) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+def _pixel_mm(header: Header) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """((x, y) size of a pixel of a 2D image, None where unknown; what to know of it)."""
     for keyword, note in (
         ("PixelSpacing", ""),

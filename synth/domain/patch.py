@@ -117,16 +117,16 @@ def sample_mask(mask: NDArray[np.bool_], to_source: Matrix, size: tuple[int, int
 
     Point sampling at pixel centres is what the renderer does, so both sides share one edge rule.
     """
-    x, y = _centres(to_source, size)
-    x, y = x - 0.5, y - 0.5
+    x, y = (places - 0.5 for places in _centres(to_source, size))
     col, row = np.floor(x).astype(int), np.floor(y).astype(int)
     fx, fy = x - col, y - row
     source = mask.astype(np.float32)
     value = np.zeros(size)
     for dy in (0, 1):
         for dx in (0, 1):
-            weight = (fx if dx else 1 - fx) * (fy if dy else 1 - fy)
-            value += weight * _pick(source, row + dy, col + dx)
+            across, down = (fx if dx else 1 - fx), (fy if dy else 1 - fy)
+            if across.any() and down.any():  # without it: a source with pixels of the patch's size
+                value += across * down * _pick(source, row + dy, col + dx)
     return np.asarray(value >= 0.5 - 1e-9)
 
 
@@ -144,6 +144,12 @@ def sample_nearest(image: NDArray[np.floating[Any]], to_source: Matrix, size: tu
 
 
 def _centres(to_source: Matrix, size: tuple[int, int]) -> tuple[Matrix, Matrix]:
+    """(x, y) in source px of a patch's pixel centres, (H, W) each; (1, W) and (H, 1) where the map is straight."""
+    height, width = size
+    if to_source[0, 1] == to_source[1, 0] == 0:
+        x = (np.arange(width) + 0.5) * to_source[0, 0] + to_source[0, 2]
+        y = (np.arange(height) + 0.5) * to_source[1, 1] + to_source[1, 2]
+        return x[None], y[:, None]
     rows, cols = np.indices(size)
     points = np.column_stack([cols.ravel() + 0.5, rows.ravel() + 0.5])
     source = apply_affine(to_source, points)
@@ -151,6 +157,10 @@ def _centres(to_source: Matrix, size: tuple[int, int]) -> tuple[Matrix, Matrix]:
 
 
 def _pick(image: NDArray[np.float32], row: NDArray[np.int_], col: NDArray[np.int_]) -> NDArray[np.float32]:
-    inside = (row >= 0) & (row < image.shape[0]) & (col >= 0) & (col < image.shape[1])
-    values = image[np.where(inside, row, 0), np.where(inside, col, 0)]
+    """Values at rows and columns, which are broadcast against each other; 0 outside the image."""
+    height, width = image.shape
+    inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
+    row, col = np.clip(row, 0, height - 1), np.clip(col, 0, width - 1)
+    straight = row.shape[1] == col.shape[0] == 1
+    values = image[row[:, 0]][:, col[0]] if straight else image[row, col]
     return np.where(inside, values, 0).astype(np.float32)

@@ -23,6 +23,7 @@ from synth.domain.cloud import Cloud
 from synth.domain.posture import Up
 from synth.domain.projection import Volume
 from synth.domain.radiograph import Image
+from synth.domain.shared import Shared
 
 MEMORY_BYTES = 12 << 30  # a volume of MAX_VOXELS float32, and its copy on straight axes, with what Python needs
 SECONDS = 300.0
@@ -150,14 +151,15 @@ def _serve(connection: socket.socket, seconds: int) -> None:
     with connection.makefile("rb") as requests:
         for line in requests:
             signal.alarm(seconds)  # ends a child that hangs after its parent has died
-            answer, descriptors = _answer(json.loads(line))
-            signal.alarm(0)
-            socket.send_fds(connection, [json.dumps(answer).encode() + b"\n"], descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
+            with Shared() as shared:
+                answer = _answer(json.loads(line), shared)
+                descriptors = [] if shared.descriptor is None or "error" in answer else [shared.descriptor]
+                signal.alarm(0)
+                socket.send_fds(connection, [json.dumps(answer).encode() + b"\n"], descriptors)
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+def _answer(request: dict[str, Any], shared: Shared) -> dict[str, Any]:
+    """What is told of a scan, whose values are put into shared memory."""
     from synth.domain.cloud_files import CLOUDS, read_cloud
     from synth.domain.dicom import subject_key  # the parent needs neither pydicom nor SimpleITK
     from synth.domain.volume import read
@@ -165,19 +167,20 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     path = Path(request.pop("path"))
     try:
         if "key" in request:
-            return {"subject": subject_key(path, bytes.fromhex(request["key"]))}, []
+            return {"subject": subject_key(path, bytes.fromhex(request["key"]))}
         unit_mm = request.pop("unit_mm")
         cloud = path.is_file() and path.name.lower().endswith(CLOUDS)
-        scan = read_cloud(path, unit_mm) if cloud else read(path, **request)
+        scan = read_cloud(path, unit_mm) if cloud else read(path, **request, make=shared.stacked)
+        values = _values(scan)
+        shared.hold(values)
     except ValueError as error:
-        return {"error": str(error)}, []
+        return {"error": str(error)}
     except MemoryError:
-        return {"error": f"image {path} needs more memory than a scan may; scale it down"}, []
+        return {"error": f"image {path} needs more memory than a scan may; scale it down"}
     except OSError as error:
-        return {"error": f"image {path} cannot be read: {error.strerror}"}, []
+        return {"error": f"image {path} cannot be read: {error.strerror}"}
     except Exception as error:  # a mistake of ours or of a library: told, and the next file is read
-        return {"error": f"image {path} cannot be read: {type(error).__name__} in its reader; please report it"}, []
-    values = _values(scan)
+        return {"error": f"image {path} cannot be read: {type(error).__name__} in its reader; please report it"}
     answer: dict[str, Any] = {"dtype": values.dtype.str, "shape": values.shape, "notes": scan.notes}
     if isinstance(scan, Volume):
         answer |= {"kind": "volume", "affine": scan.index_to_patient.tolist(), "modality": scan.modality}
@@ -186,7 +189,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     else:
         answer |= {"kind": "image", "affine": scan.to_viewer.tolist(), "spacing_mm": scan.spacing_mm}
         answer["bright"] = scan.bright
-    return answer, [_shared(values)]
+    return answer
 
 
 def _values(scan: Image | Volume | Cloud) -> NDArray[np.generic]:
@@ -194,14 +197,6 @@ def _values(scan: Image | Volume | Cloud) -> NDArray[np.generic]:
     if isinstance(scan, Volume):
         return scan.voxels
     return scan.points if isinstance(scan, Cloud) else scan.pixels
-
-
-def _shared(values: NDArray[np.generic]) -> int:
-    """A descriptor of memory that holds the values."""
-    descriptor = os.memfd_create("scan")
-    with open(descriptor, "wb", closefd=False) as stream:
-        stream.write(np.ascontiguousarray(values).data)
-    return descriptor
 
 
 def main() -> None:

@@ -18,12 +18,21 @@ TILT_DEG = 0.1  # a smaller tilt is rounding in the headers
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stored:
+    """How a slice stands in its file: 16-bit words from byte `start`, whose lower `bits` count, signed or not."""
+
+    start: int
+    bits: int
+    signed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """One slice: frame `index` of `file`, and where it lies.
 
     size: (width, height); spacing_mm: (x, y); axes: (3, 2) unit vectors in LPS along a row and down a column
     origin_mm: (3,) LPS centre of the first pixel; slope, intercept: stored value -> value
-    localizer: the header calls it one
+    localizer: the header calls it one; stored: None where a library must decode it
     """
 
     file: Path
@@ -35,6 +44,7 @@ class Frame:
     slope: float = 1.0
     intercept: float = 0.0
     localizer: bool = False
+    stored: Stored | None = None
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -45,7 +55,7 @@ class Frame:
         """Whether both have the same size, spacing and directions."""
         return (
             self.size == other.size
-            and bool(np.allclose(self.spacing_mm, other.spacing_mm, rtol=PARALLEL))
+            and all(abs(s - o) <= PARALLEL * o for s, o in zip(self.spacing_mm, other.spacing_mm, strict=True))
             and float(np.abs(self.axes - other.axes).max()) < PARALLEL
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.domain.cells import Mask
+from synth.domain.cells import Mask, last_rows
 
 EVERY_MM = 4.0  # slices looked at lie so far apart
 STEEPEST = 0.09  # 5 degrees
@@ -22,7 +22,7 @@ def places_of(above: Mask, spacing_mm: tuple[float, float, float], window_mm: fl
     samples = above[::every]
     if len(samples) <= lag:
         return level
-    last = np.stack([_last(part) for part in samples])
+    last = np.stack([last_rows(part) for part in samples])
     both = (last[lag:] >= 0) & (last[:-lag] >= 0)
     moved = (last[lag:] - last[:-lag])[both]
     moved = moved[np.abs(moved) <= STEEPEST * window_mm / spacing_mm[1]]
@@ -35,9 +35,3 @@ def places_of(above: Mask, spacing_mm: tuple[float, float, float], window_mm: fl
         return level
     places = np.rint(-drift / (lag * every) * np.arange(count)).astype(np.intp)
     return np.asarray(places - places.min())
-
-
-def _last(mask: Mask) -> NDArray[np.intp]:
-    """(X,) the last row of a mask (Y, X) that is set in each column; -1 for none."""
-    back = mask[::-1]
-    return np.where(back.any(0), len(mask) - 1 - back.argmax(0), -1)

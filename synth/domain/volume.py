@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from synth.domain.cases import SUFFIXES, is_dicom, suffix_of
 from synth.domain.dicom import Series, read_series
 from synth.domain.headers import FLAT, check_bytes, check_header
+from synth.domain.limits import MAX_VOXELS, check_size, check_spacing
 from synth.domain.mr import add_dixon
 from synth.domain.patch import Matrix
+from synth.domain.plain_slices import plain_voxels
 from synth.domain.posture import Up, lying_notes
 from synth.domain.projection import Volume
 from synth.domain.radiograph import Image
+from synth.domain.shared import Stacked, stacked
 from synth.domain.stack import Stack
 
-MAX_VOXELS = 1 << 30
 OBLIQUE = 1e-4  # direction cosines further from an axis than this are resampled: 0.2 mm over two metres
-SPACING_MM = (0.005, 50.0)  # of a voxel or pixel that can be meant
-EXTENT_MM = 5000.0
 
 
 def read(
@@ -35,12 +35,14 @@ def read(
     series: str | None = None,
     up: Up | None = None,
     max_voxels: int = MAX_VOXELS,
+    make: Stacked = stacked,
 ) -> Image | Volume:
     """The image or volume in a file, or of the DICOM series in a folder.
 
     spacing_mm: size of a pixel of a 2D image whose file does not tell it; series: which one, see dicom.read_series
       (with + between two: the water and the fat of one MR scan, added)
     up: the side of the patient that faced up, away from the couch; None takes it from a DICOM header
+    make: makes the array of a series that needs no decoding
     Raises: ValueError for anything that is not one complete greyscale image or volume.
     """
     if not path.exists():
@@ -48,7 +50,7 @@ def read(
     suffix = "" if path.is_dir() else suffix_of(path)
     if path.is_dir() or (not suffix and is_dicom(path)):
         wanted = [None] if series is None else series.split("+")
-        scans = [_read_dicom(read_series(path, one), path, spacing_mm, up, max_voxels) for one in wanted]
+        scans = [_read_dicom(read_series(path, one), path, spacing_mm, up, max_voxels, make) for one in wanted]
         return scans[0] if len(scans) == 1 else _added(scans, path)
     if not suffix or not path.is_file():
         allowed = " ".join(SUFFIXES)
@@ -107,7 +109,7 @@ def _decode(path: Path, suffix: str, max_voxels: int) -> sitk.Image:
     try:
         reader.ReadImageInformation()
         size = reader.GetSize()
-        _check_size(size, reader.GetNumberOfComponents(), max_voxels)
+        check_size(size, reader.GetNumberOfComponents(), max_voxels)
         voxel = sitk.Image([1] * len(size), reader.GetPixelID()).GetSizeOfPixelComponent()
         check_bytes(path, suffix, int(np.prod([float(n) for n in size])), voxel)
         return reader.Execute()
@@ -120,27 +122,6 @@ def _check_memory(error: RuntimeError) -> None:
     """Raise MemoryError where that is what SimpleITK ran out of."""
     if "alloc" in str(error):
         raise MemoryError from error
-
-
-def _check_size(size: tuple[int, ...], values: int, max_voxels: int) -> None:
-    shape = " x ".join(map(str, size))
-    if values != 1:
-        raise ValueError(f"has {values} values per pixel (colour, complex?); convert it to greyscale")
-    if len(size) not in (2, 3):
-        raise ValueError(f"has {len(size)} dimensions ({shape}); allowed: 2 or 3: export one time or echo alone")
-    if min(size) < 2:
-        raise ValueError(f"has size {shape}; allowed: at least 2 along each axis (2D images as PNG or MHA)")
-    if np.prod([float(n) for n in size]) > max_voxels:
-        raise ValueError(f"claims {shape} voxels; allowed: {max_voxels} in all")
-
-
-def _check_spacing(spacing: NDArray[np.float64], size: tuple[int, ...]) -> None:
-    extent = spacing * size
-    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1] or extent.max() > EXTENT_MM:
-        voxels, spans = (" x ".join(f"{v:.3g}" for v in values) for values in (spacing, extent))
-        low, high = SPACING_MM
-        allowed = f"allowed: {low:g} to {high:g} mm and {EXTENT_MM / 1000:g} m in all"
-        raise ValueError(f"has voxels of {voxels} mm and spans {spans} mm; {allowed}: is its unit mm?")
 
 
 def _pixels(image: sitk.Image) -> NDArray[np.generic]:
@@ -164,7 +145,7 @@ def _flat(image: sitk.Image, spacing_mm: float | None, notes: tuple[str, ...], *
     origin = np.zeros(2)
     if trusted:
         own = np.array(image.GetSpacing())
-        _check_spacing(own, image.GetSize())
+        check_spacing(own, image.GetSize())
         linear = np.array(image.GetDirection()).reshape(2, 2) * own
         origin = np.array(image.GetOrigin())
         if spacing is None:
@@ -186,7 +167,7 @@ def _added(scans: Sequence[Image | Volume], path: Path) -> Volume:
 
 def _volume(image: sitk.Image, notes: tuple[str, ...], max_voxels: int, modality: str = "") -> Volume:
     """A volume in LPS: its axes permuted, and where they are oblique or sheared, resampled."""
-    _check_spacing(np.array(image.GetSpacing()), image.GetSize())
+    check_spacing(np.array(image.GetSpacing()), image.GetSize())
     direction = np.array(image.GetDirection()).reshape(3, 3)
     if np.abs(np.linalg.norm(direction, axis=0) - 1).max() > 1e-3:
         raise ValueError("has directions that are no unit vectors (scaled or sheared); resample it to straight axes")
@@ -206,7 +187,7 @@ def _straighten(image: sitk.Image, max_voxels: int) -> sitk.Image:
     points = np.array([image.TransformContinuousIndexToPhysicalPoint([float(v) for v in c]) for c in corners])
     low, high = points.min(0), points.max(0)
     grid = [int(n) for n in np.ceil((high - low) / spacing + 1)]
-    _check_size(tuple(grid), 1, max_voxels)
+    check_size(tuple(grid), 1, max_voxels)
     resampler = sitk.ResampleImageFilter()
     resampler.SetOutputOrigin(low.tolist())
     resampler.SetOutputSpacing(spacing.tolist())
@@ -216,20 +197,35 @@ def _straighten(image: sitk.Image, max_voxels: int) -> sitk.Image:
     return resampler.Execute(image)
 
 
-def _read_dicom(series: Series, path: Path, spacing_mm: float | None, up: Up | None, max_voxels: int) -> Image | Volume:
+def _read_dicom(
+    series: Series, path: Path, spacing_mm: float | None, up: Up | None, max_voxels: int, make: Stacked
+) -> Image | Volume:
     try:
         if series.num_voxels > max_voxels:
             raise ValueError(f"has {series.num_voxels} voxels; allowed: {max_voxels}")
         if series.stack is None:
             return _radiograph(series, spacing_mm)
-        image = _stacked(series, series.stack)
+        notes = series.notes + lying_notes(series.lies, series.up, up)
         known = series.modality if series.modality in ("CT", "MR") else ""
-        return _volume(image, series.notes + lying_notes(series.lies, series.up, up), max_voxels, known)
+        plain = _plain(series.stack, notes, known, make)
+        return plain or _volume(_stacked(series, series.stack), notes, max_voxels, known)
     except RuntimeError as error:
         _check_memory(error)
         raise ValueError(f"DICOM series {path} cannot be read: its pixels are missing or damaged") from error
     except ValueError as error:
         raise ValueError(f"DICOM series {path} {error}") from error
+
+
+def _plain(stack: Stack, notes: tuple[str, ...], modality: str, make: Stacked) -> Volume | None:
+    """The volume of a stack that needs neither decoding nor turning; None for any other."""
+    if np.abs(stack.direction - np.eye(3)).max() > OBLIQUE:
+        return None
+    size = (*stack.frames[0].size, len(stack.frames))
+    check_size(size, 1, MAX_VOXELS)
+    check_spacing(stack.spacing_mm, size)
+    voxels = plain_voxels(stack, make)
+    affine: Matrix = np.column_stack([np.diag(stack.spacing_mm), stack.origin_mm])
+    return None if voxels is None else Volume(voxels=voxels, index_to_patient=affine, notes=notes, modality=modality)
 
 
 def _stacked(series: Series, stack: Stack) -> sitk.Image:
@@ -246,7 +242,7 @@ def _stacked(series: Series, stack: Stack) -> sitk.Image:
     if len(scales) > 1:
         reader.SetOutputPixelType(sitk.sitkFloat32)  # else the first slice's type would cut the others' values
     image = reader.Execute()
-    _check_size(image.GetSize(), image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
+    check_size(image.GetSize(), image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
     if len(names) == 1:
         image = _reordered(image, series.scale, stack)
     image.SetDirection([float(v) for v in stack.direction.ravel()])
@@ -270,11 +266,11 @@ def _radiograph(series: Series, spacing_mm: float | None) -> Image:
     """The one image of a series; 3D Slicer shows its first pixel at 0, 0."""
     image = sitk.ReadImage(str(series.files[0]))
     size = image.GetSize()
-    _check_size(size[:2], image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
+    check_size(size[:2], image.GetNumberOfComponentsPerPixel(), MAX_VOXELS)
     pixels = np.asarray(_pixels(image), np.float32).reshape(size[1], size[0])
     spacing = series.pixel_mm if spacing_mm is None else (spacing_mm, spacing_mm)
     own = np.array(series.pixel_mm or (1.0, 1.0))
-    _check_spacing(own, size[:2])
+    check_spacing(own, size[:2])
     return Image(
         pixels=pixels,
         spacing_mm=spacing,
