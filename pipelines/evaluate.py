@@ -44,6 +44,8 @@ from tuning.schedule import Schedule
 from tuning.table import known_units, ladder_text, ratios
 from tuning.worth import measured, subset_jobs
 
+CONVENTION = " after the labels' convention"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
@@ -224,7 +226,7 @@ def facts(plan: Plan, best: str) -> list[tuple[str, str]]:
         ("cases", f"{len(cases)} of {cases.num_subjects} subjects, {num_folds} folds{leave_out}"),
         ("renderings", f"{plan.renderings.rows:,}"),
         *((f"CNN(ft) {rung.name}", tuning_words(rung)) for rung in plan.rungs),
-        *((f"CNN(study) {rung.name}", f"{words(rung.scratch)}, from fresh weights") for rung in plan.rungs),
+        *((f"CNN(study) {rung.name}", f"{words(rung.scratch.fresh())}, from fresh weights") for rung in plan.rungs),
         ("RF", f"{plan.protocol.forest.trees} trees that vote by box features"),
         ("depth", f"read at the pixels predicted by CNN(ft) {best}"),
         ("seeds", f"{len(plan.protocol.seeds)}, the first one's errors unless said otherwise"),
@@ -242,10 +244,12 @@ def tuning_words(rung: Rung) -> str:
 
 def words(schedule: Schedule) -> str:
     """A schedule in few words."""
+    if schedule.freeze == "all":
+        return f"{schedule.name}, the labels' convention alone" if schedule.convention else f"{schedule.name}, nothing"
     steps = f", x{schedule.factor:g} after {', '.join(map(str, schedule.milestones))} {schedule.unit}"
     return (
         f"{schedule.name}, {schedule.epochs} epochs of {schedule.optimiser} at {schedule.rate:g}"
-        f"{steps if schedule.milestones else ''}"
+        f"{steps if schedule.milestones else ''}{CONVENTION if schedule.convention else ''}"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.evaluate import arguments, main, plan_of, sizes
+from pipelines.evaluate import arguments, main, plan_of, sizes, words
 from pipelines.recipes import hand_smoke
 from synth.domain.anatomy import HAND
 from tests.tuning.toy import toy_samples, write_network, write_toy
@@ -63,6 +63,13 @@ def test_repeats_have_folds_and_seeds_of_their_own(place):
     one, three = planned(place).protocol, planned(place, "--seeds", 3).protocol
     assert len(set(three.folds)) == len(set(three.seeds)) == 3
     assert (one.folds, one.seeds) == (three.folds[:1], three.seeds[:1])
+
+
+def test_a_schedule_is_told_in_few_words():
+    slow = Schedule(name="slow", epochs=3, rate=1e-4)
+    assert words(slow) == "slow, 3 epochs of adamw at 0.0001 after the labels' convention"
+    assert words(Schedule(name="least", freeze="all")) == "least, the labels' convention alone"
+    assert words(QUICK.fresh()) == "quick, 1 epochs of adamw at 0.001"
 
 
 def test_numbers_of_subjects_are_read_rising_and_all_needs_no_word():
