@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from io import RawIOBase
 from types import TracebackType
 from typing import Self
 
@@ -49,10 +50,17 @@ class Shared:
                 raise MemoryError from error
             stream.seek(0)
             for part in slices:  # written, as each page of a mapping that is filled is a fault
-                stream.write(part.data)
+                write_whole(stream, part)
         return self._held
 
     def hold(self, values: NDArray[np.generic]) -> None:
         """None; the values are in this memory, copied if they were not."""
         if values is not self._held:
             self.stacked(values.shape, values.dtype, [np.ascontiguousarray(values)])
+
+
+def write_whole(stream: RawIOBase, values: NDArray[np.generic]) -> None:
+    """None; a stream without a buffer has all bytes of an array, of which Linux takes 2 GiB at a time."""
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        left = left[stream.write(left) or 0 :]
