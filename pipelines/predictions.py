@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from synth.domain.storage import write_bytes
 from training.checkpoint import LoadedModel
 from training.provenance import git_commit, versions
 
+HALF_WRITTEN = re.compile(r".+\.[0-9a-f]{32}\.tmp")  # as storage.write_bytes names it
 HOLDS_FOR = "scans exchangeable with the study the model was fine-tuned on: same kind of patient, scanner, annotation"
 
 
@@ -35,9 +37,7 @@ def claim(out: Path, made: Mapping[str, Any]) -> None:
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     if not folder.is_dir() or any(file.suffix not in (".json", ".tmp") for file in files):
         require_empty(str(out))
-    for file in files:
-        if file.suffix == ".tmp":
-            file.unlink()
+    remove_half_written(out)
     for record in records(out):
         theirs = record["made_with"]
         if theirs["models"] != made["models"]:
@@ -45,6 +45,14 @@ def claim(out: Path, made: Mapping[str, Any]) -> None:
         if changed := [name for name, value in made["settings"].items() if theirs["settings"].get(name) != value]:
             was, now = (side["settings"].get(changed[0]) for side in (theirs, made))
             raise ValueError(f"{out} holds predictions with {changed[0]} {was}, not {now}; choose another --out")
+
+
+def remove_half_written(out: Path) -> None:
+    """None; what killed processes left half written among predictions goes."""
+    for folder in (out, out / RECORDS):
+        for file in folder.glob("*.tmp"):
+            if HALF_WRITTEN.fullmatch(file.name):
+                file.unlink()
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -66,10 +74,11 @@ def collect(
     failures: dict[str, str],
 ) -> dict[str, Any]:
     """All predictions of a folder in one document; where there are any, landmarks.csv, annotate_next.csv and run.json
-    (the document) are written anew.
+    (the document) are written anew, and what workers that were lost left half written is gone.
 
     uris: where each model came from; failures: why cases of this run failed
     """
+    remove_half_written(out)
     cases = [{name: value for name, value in record.items() if name != "made_with"} for record in records(out)]
     document = {
         "format": "synthmark predictions 2",

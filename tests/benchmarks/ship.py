@@ -34,7 +34,7 @@ FAILS = {
     "body": """- Fingertips on the belly or under the hip: the worst landmarks by far.
 - A body whose left and right are exchanged in the header looks like any other.
 - Prone patients look like supine ones with left and right exchanged; the direction cosines decide.
-- Older children, nearly as large as adults (smaller ones are withheld by their size); BMI over 36, amputations: extrapolated.""",
+- Older children, as large as adults (smaller ones are withheld), BMI over 36, amputations: extrapolated.""",
 }
 CARD = """# {title}
 

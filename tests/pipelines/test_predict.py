@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from pipelines import predict, predicted_case, predicted_cases
 from pipelines.predicted_case import RECORDS
+from pipelines.predictions import remove_half_written
 from synth.domain.anatomy import BODY, HAND
 from synth.domain.schema import unpack_silhouettes
 from synth.domain.volume import write_image
@@ -165,6 +166,16 @@ def test_other_models_settings_scans_and_folders_are_refused(hands):
     (hands / "mine" / RECORDS / "a.png").write_bytes(b"a scan of mine")
     with pytest.raises(ValueError, match="already holds files"):
         predict.main(command(hands, out="mine"))
+
+
+def test_what_killed_processes_left_half_written_goes(tmp_path):
+    half, mine = f"c01.json.{'0a' * 16}.tmp", "notes.tmp"
+    (tmp_path / RECORDS).mkdir()
+    for folder in (tmp_path, tmp_path / RECORDS):
+        for name in (half, mine):
+            (folder / name).write_text("{")
+    remove_half_written(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*.tmp")) == [mine, mine]
 
 
 @pytest.mark.slow
