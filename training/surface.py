@@ -20,6 +20,10 @@ class Beneath:
     mm: tuple[float | None, ...]
     own_share: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.mm) != len(self.own_share) or not set(self.own_share) <= {0.0, HALF, 1.0}:
+            raise ValueError(f"beneath: own_share is {self.own_share}; {len(self.mm)} of 0, {HALF} and 1 are needed")
+
     def depth(self, surface: Floats, own: Floats) -> NDArray[np.float64]:
         """(..., K) mm of landmarks at pixels where the surface is (..., K) mm and the model says (..., K) mm."""
         below = np.array([np.nan if mm is None else mm for mm in self.mm])

@@ -189,10 +189,9 @@ def _on_subset(protocol: Protocol, job: Job, subset: Subset) -> Part:
     rows = drawn_rows(cases.subjects, fold.train, subset, [trial.seed, job.fold])
     seed = fold_seed(fold_seed(trial.seed, job.fold), subset.draw)
     model = starting_network(loaded, trial.start, seed)
-    schedule = trial.schedule if trial.start == "pretrained" else trial.schedule.fresh()
     patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=reads, crop=loaded.card.crop)
     few = patches.select(torch.as_tensor(rows))
-    fine_tune(model, few, stretched(schedule, len(fold.train), len(rows)), loaded.card.train, seed=seed)
+    fine_tune(model, few, stretched(trial.trains_by, len(fold.train), len(rows)), loaded.card.train, seed=seed)
     return _said(fold.test, predict(model, patches.select(torch.as_tensor(fold.test))))
 
 

@@ -64,7 +64,7 @@ def refit(loaded: LoadedModel, cases: Cases, trial: Trial, *, on_epoch: OnEpoch 
     seed = fold_seed(trial.seed, trial.num_folds)
     model = starting_network(loaded, trial.start, seed)
     patches = Patches.from_samples(cases.samples, cases.anatomy, inputs=loaded.card.model.reads, crop=loaded.card.crop)
-    fine_tune(model, patches, trial.schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
+    fine_tune(model, patches, trial.trains_by, loaded.card.train, seed=seed, on_epoch=on_epoch)
     trust = loaded.card.trust if trial.start == "pretrained" else None  # fresh weights see other features
     if trust is not None:
         trust = adapted(trust, model, patches, loaded.card.train, seed)

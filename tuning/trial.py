@@ -51,6 +51,11 @@ class Trial:
     folds: str | None = None
     inside: int | None = None
 
+    @property
+    def trains_by(self) -> Schedule:
+        """The schedule as a network that starts so is trained by it."""
+        return self.schedule if self.start == "pretrained" else self.schedule.fresh()
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Material:
@@ -211,9 +216,8 @@ def run_fold(
     start = time.perf_counter()
     seed = fold_seed(trial.seed, number)
     model = starting_network(loaded, trial.start, seed).to(patches.device)
-    schedule = trial.schedule if trial.start == "pretrained" else trial.schedule.fresh()
     train, test = (patches.select(torch.as_tensor(rows)) for rows in (fold.train, fold.test))
-    losses = fine_tune(model, train, schedule, loaded.card.train, seed=seed, on_epoch=on_epoch)
+    losses = fine_tune(model, train, trial.trains_by, loaded.card.train, seed=seed, on_epoch=on_epoch)
     return fold_result(material.cases, fold, number, predict(model, test), losses, time.perf_counter() - start)
 
 

@@ -1,6 +1,7 @@
 """A landmark's depth is told from the surface, and from the model's own depth where that helps."""
 
 import numpy as np
+import pytest
 
 from synth.domain.anatomy import HAND
 from synth.domain.annotation import normalise_landmark_depth
@@ -52,3 +53,9 @@ def test_unknown_depths_tell_nothing():
     depth, points, true = sloped(4)
     found = beneath_surface(depth, np.full_like(true, np.nan), points, np.zeros((4, 5)), regressed=True)
     assert found.mm == (None,) * 5
+
+
+@pytest.mark.parametrize("share", [(0.0,), (0.0, 0.3), (0.0, HALF, HALF)])
+def test_shares_that_nothing_is_named_for_are_refused(share):
+    with pytest.raises(ValueError, match=r"2 of 0, 0\.5 and 1 are needed"):
+        Beneath(mm=(1.0, None), own_share=share)
